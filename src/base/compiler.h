@@ -1,0 +1,39 @@
+/* compiler.h - the few compiler attributes the project relies on, under readable names.
+ * Layer: base (includes nothing of ours).
+ *
+ * Everything here has a meaning in gcc 12 and clang 14. Interfaces never use an attribute
+ * directly, so that another compiler needs this one file only. */
+#ifndef ARENITE_BASE_COMPILER_H
+#define ARENITE_BASE_COMPILER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LIKELY(condition)   __builtin_expect(!!(condition), 1)
+#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+
+#define INLINE        static inline __attribute__((always_inline))
+#define NOINLINE      __attribute__((noinline))
+#define COLD          __attribute__((cold, noinline))
+#define UNUSED        __attribute__((unused))
+#define PRINTF_LIKE(format_index, first_argument) \
+    __attribute__((format(printf, format_index, first_argument)))
+
+/* A symbol that users of the library may name; all others stay hidden. */
+#define EXPORT __attribute__((visibility("default")))
+/* A reference that may stay unresolved (NULL). */
+#define WEAK __attribute__((weak))
+
+/* Thread-local storage that costs one segment-relative load and never calls the loader: general
+ * dynamic TLS may allocate at the first access of a thread, which would recurse into us. */
+#define THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
+
+#define CACHE_LINE_BYTES 64
+#define CACHE_ALIGNED    __attribute__((aligned(CACHE_LINE_BYTES)))
+
+/* Orders the compiler's stores as written: what a signal handler or a forked child sees of this
+ * thread is then always a prefix of them. Costs no instruction. */
+#define compiler_fence() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+
+#endif

@@ -1,0 +1,101 @@
+/* lock.h - ranked locks: one word, uncontended in a few instructions, asleep in the kernel else.
+ * Layer: os (waiting is a kernel call; includes base and os.h).
+ *
+ * States of the word: 0 free, 1 taken, 2 taken and somebody may sleep (Drepper, "Futexes Are
+ * Tricky", mutex 2). While the process has one thread, taking is a plain store: nobody else can
+ * look. The unlock then still handles 2, because a signal handler may have started a thread.
+ *
+ * Lock order: a thread takes locks in ascending rank only; debug builds check it.
+ *
+ * After fork a child sees, of every thread of its parent, a prefix of that thread's stores: fork
+ * holds the address space's lock, so a store to a page already copied waits. A lock word that
+ * reads free in the child therefore guards a structure that is whole.
+ *
+ * Memory order: lock acquires, unlock releases. */
+#ifndef ARENITE_OS_LOCK_H
+#define ARENITE_OS_LOCK_H
+
+#include "base/check.h"
+#include "os/os.h"
+
+/* Ascending: a lock may be taken while holding those above it in this list. */
+enum lock_rank {
+    LOCK_RANK_ARENA_LIST = 1, /* ring and free list of arenas */
+    LOCK_RANK_ARENA,          /* one arena: bins, top, heaps */
+    LOCK_RANK_MAPPED,         /* table of mmapped chunks */
+    LOCK_RANK_PAGE_HEAP,      /* one page heap: its buddy and run records */
+    LOCK_RANK_PAGE_MAP,       /* leaves of the page map */
+    LOCK_RANK_META,           /* the metadata allocator */
+    LOCK_RANK_COUNT
+};
+
+struct lock {
+    uint32_t word;
+};
+
+#define LOCK_INIT { 0 }
+
+/* Slow paths; use the inline functions below. */
+void lock_take_contended(struct lock *lock);
+void lock_wake(struct lock *lock);
+
+#if defined(ARENITE_DEBUG) && ARENITE_DEBUG
+void lock_order_push(enum lock_rank rank);
+void lock_order_pop(enum lock_rank rank);
+#else
+INLINE void lock_order_push(enum lock_rank rank) {
+    (void)rank;
+}
+INLINE void lock_order_pop(enum lock_rank rank) {
+    (void)rank;
+}
+#endif
+
+INLINE bool lock_word_try(struct lock *lock) {
+    if (os_is_single_threaded()) {
+        if (lock->word != 0) {
+            return false;
+        }
+        lock->word = 1;
+        return true;
+    }
+    uint32_t expected = 0;
+    return __atomic_compare_exchange_n(&lock->word, &expected, 1, false, __ATOMIC_ACQUIRE,
+                                       __ATOMIC_RELAXED);
+}
+
+INLINE bool lock_try(struct lock *lock, enum lock_rank rank) {
+    if (!lock_word_try(lock)) {
+        return false;
+    }
+    lock_order_push(rank);
+    return true;
+}
+
+INLINE void lock_take(struct lock *lock, enum lock_rank rank) {
+    if (UNLIKELY(!lock_word_try(lock))) {
+        lock_take_contended(lock);
+    }
+    lock_order_push(rank);
+}
+
+INLINE void lock_drop(struct lock *lock, enum lock_rank rank) {
+    lock_order_pop(rank);
+    if (os_is_single_threaded() && lock->word == 1) {
+        compiler_fence();
+        lock->word = 0;
+        return;
+    }
+    if (UNLIKELY(__atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE) == 2)) {
+        lock_wake(lock);
+    }
+}
+
+INLINE bool lock_is_taken(const struct lock *lock) {
+    return __atomic_load_n(&lock->word, __ATOMIC_RELAXED) != 0;
+}
+
+/* In a forked child: frees a lock that a thread of the parent held. */
+void lock_reset(struct lock *lock);
+
+#endif

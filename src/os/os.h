@@ -1,0 +1,100 @@
+/* os.h - the whole contract between the library and a kernel.
+ * Layer: os (includes only base). os_linux.c fulfils it with Linux; a model kernel can fulfil it
+ * as well, bound at link time. No other file of the library talks to a kernel.
+ *
+ * Rules that hold for every function here:
+ *   - no function allocates, and none changes errno;
+ *   - every call may fail: pointers come back NULL, statuses 0 or a negative errno;
+ *   - ranges are [start, start + bytes), both multiples of the page size;
+ *   - all are thread-safe and async-signal-safe unless said otherwise.
+ * Memory that os_map, os_commit or os_break_grow hands out, and memory after os_purge, is zero. */
+#ifndef ARENITE_OS_OS_H
+#define ARENITE_OS_OS_H
+
+#include "base/compiler.h"
+
+#include <sys/single_threaded.h>
+
+/* ---- facts about the machine --------------------------------------------------------------- */
+
+/* Page size in bytes, read once from the kernel (AT_PAGESZ): 4, 16 or 64 KiB. A power of two. */
+size_t os_page_bytes(void);
+
+/* Processors this process may run on (affinity mask), at least 1. Asked anew at every call. */
+unsigned os_cpu_count(void);
+
+/* True when the process runs with more rights than its caller (AT_SECURE): the environment is
+ * then not to be trusted. */
+bool os_is_secure(void);
+
+/* The value of an environment variable, or NULL; never allocates. Not safe beside setenv. */
+const char *os_environment(const char *name);
+
+/* One environment entry "NAME=VALUE" by index, or NULL past the end. Not safe beside setenv. */
+const char *os_environment_entry(size_t index);
+
+/* ---- address space ------------------------------------------------------------------------- */
+
+/* Maps zeroed, readable and writable memory anywhere. */
+void *os_map(size_t bytes);
+
+/* Reserves address space without access and without commit charge. hint NULL: anywhere; otherwise
+ * a wish, that may be ignored: compare the result. */
+void *os_reserve(size_t bytes, void *hint);
+
+/* Makes reserved memory readable and writable. -ENOMEM when the kernel refuses. */
+int os_commit(void *start, size_t bytes);
+
+/* Takes the rights away again and drops the contents (one new mapping over the range). */
+int os_decommit(void *start, size_t bytes);
+
+/* Unmaps. Can fail (a split at the limit of mappings): the range then stays as it was. */
+int os_release(void *start, size_t bytes);
+
+/* Drops the contents; the next access finds zeros. The only advice used by default, because a
+ * sandbox may kill on others. */
+int os_purge(void *start, size_t bytes);
+
+/* Resizes a mapping made by os_map; may_move allows another place. NULL: nothing changed. */
+void *os_remap(void *start, size_t old_bytes, size_t new_bytes, bool may_move);
+
+/* Counts the resident bytes of a range, or returns a negative errno. */
+long os_resident_bytes(const void *start, size_t bytes);
+
+/* ---- the program break --------------------------------------------------------------------- */
+
+/* Moves the break by delta bytes (0 asks) and returns the old break, NULL on failure. Goes
+ * through libc's sbrk, so that other users of it and we agree where the break is.
+ * Callers hold the main arena's lock; other users of sbrk are not excluded by it. */
+void *os_break_move(intptr_t delta);
+
+/* ---- time, chance, identity ---------------------------------------------------------------- */
+
+/* Monotonic nanoseconds. */
+uint64_t os_clock_ns(void);
+
+/* Unpredictable bits when the kernel has some (AT_RANDOM mixed with getrandom), never blocks. */
+uint64_t os_random(void);
+
+/* Kernel identity of the calling thread, and of the process. */
+int os_thread_id(void);
+int os_process_id(void);
+
+/* True until the process has created its first thread; lets locks skip atomic operations. */
+INLINE bool os_is_single_threaded(void) {
+    return __libc_single_threaded != 0;
+}
+
+/* ---- waiting, writing, dying --------------------------------------------------------------- */
+
+/* Sleeps while *word == value, until a wake or a spurious return. */
+void os_wait(const uint32_t *word, uint32_t value);
+void os_wake_one(const uint32_t *word);
+
+/* Writes bytes to a descriptor, through partial writes and EINTR; 0 or a negative errno. */
+int os_write(int descriptor, const void *bytes, size_t length);
+
+/* Ends the process with SIGABRT. */
+_Noreturn void os_abort(void);
+
+#endif
