@@ -5,7 +5,8 @@
  * Tricky", mutex 2). While the process has one thread, taking is a plain store: nobody else can
  * look. The unlock then still handles 2, because a signal handler may have started a thread.
  *
- * Lock order: a thread takes locks in ascending rank only; debug builds check it.
+ * Lock order: a thread takes locks in ascending rank only; a second lock of the same rank only by
+ * lock_try, which cannot wait. Debug builds check it, before a wrong lock_take can wait forever.
  *
  * After fork a child sees, of every thread of its parent, a prefix of that thread's stores: fork
  * holds the address space's lock, so a store to a page already copied waits. A lock word that
@@ -39,12 +40,14 @@ struct lock {
 void lock_take_contended(struct lock *lock);
 void lock_wake(struct lock *lock);
 
+/* tried: the lock was got without waiting, so another of its rank may already be held. */
 #if defined(ARENITE_DEBUG) && ARENITE_DEBUG
-void lock_order_push(enum lock_rank rank);
+void lock_order_push(enum lock_rank rank, bool tried);
 void lock_order_pop(enum lock_rank rank);
 #else
-INLINE void lock_order_push(enum lock_rank rank) {
+INLINE void lock_order_push(enum lock_rank rank, bool tried) {
     (void)rank;
+    (void)tried;
 }
 INLINE void lock_order_pop(enum lock_rank rank) {
     (void)rank;
@@ -53,10 +56,11 @@ INLINE void lock_order_pop(enum lock_rank rank) {
 
 INLINE bool lock_word_try(struct lock *lock) {
     if (os_is_single_threaded()) {
-        if (lock->word != 0) {
+        if (__atomic_load_n(&lock->word, __ATOMIC_RELAXED) != 0) {
             return false;
         }
-        lock->word = 1;
+        __atomic_store_n(&lock->word, 1, __ATOMIC_RELAXED);
+        compiler_fence();
         return true;
     }
     uint32_t expected = 0;
@@ -68,22 +72,22 @@ INLINE bool lock_try(struct lock *lock, enum lock_rank rank) {
     if (!lock_word_try(lock)) {
         return false;
     }
-    lock_order_push(rank);
+    lock_order_push(rank, true);
     return true;
 }
 
 INLINE void lock_take(struct lock *lock, enum lock_rank rank) {
+    lock_order_push(rank, false);
     if (UNLIKELY(!lock_word_try(lock))) {
         lock_take_contended(lock);
     }
-    lock_order_push(rank);
 }
 
 INLINE void lock_drop(struct lock *lock, enum lock_rank rank) {
     lock_order_pop(rank);
-    if (os_is_single_threaded() && lock->word == 1) {
+    if (os_is_single_threaded() && __atomic_load_n(&lock->word, __ATOMIC_RELAXED) == 1) {
         compiler_fence();
-        lock->word = 0;
+        __atomic_store_n(&lock->word, 0, __ATOMIC_RELAXED);
         return;
     }
     if (UNLIKELY(__atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE) == 2)) {

@@ -64,8 +64,9 @@ INLINE page_entry page_map_get(const void *address) {
     uintptr_t granule = (uintptr_t)address >> GRANULE_SHIFT;
     size_t root = (granule >> PAGE_MAP_LEAF_BITS) & (PAGE_MAP_ROOT_ENTRIES - 1);
     size_t leaf = granule & (PAGE_MAP_LEAF_ENTRIES - 1);
-    const char *base = (const char *)page_map_zero_leaf + page_map_root[root];
-    return __atomic_load_n((const page_entry *)(const void *)base + leaf, __ATOMIC_RELAXED);
+    size_t offset = __atomic_load_n(&page_map_root[root], __ATOMIC_RELAXED);
+    uintptr_t base = (uintptr_t)page_map_zero_leaf + offset;
+    return __atomic_load_n((const page_entry *)base + leaf, __ATOMIC_RELAXED);
 }
 
 INLINE enum page_kind page_entry_kind(page_entry entry) {
