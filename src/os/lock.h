@@ -21,7 +21,8 @@
 
 /* Ascending: a lock may be taken while holding those above it in this list. */
 enum lock_rank {
-    LOCK_RANK_ARENA_LIST = 1, /* ring and free list of arenas */
+    LOCK_RANK_THREAD_LIST = 1, /* states of threads */
+    LOCK_RANK_ARENA_LIST,      /* ring and free list of arenas */
     LOCK_RANK_ARENA,          /* one arena: bins, top, heaps */
     LOCK_RANK_MAPPED,         /* table of mmapped chunks */
     LOCK_RANK_PAGE_HEAP,      /* one page heap: its buddy and run records */

@@ -1,0 +1,264 @@
+/* bin.c - putting chunks into bins, taking them out, finding one that fits.
+ * Layer: chunk (includes base, os). See bin.h. */
+#include "chunk/bin.h"
+
+#include "os/report.h"
+
+#if UINTPTR_MAX > 0xffffffffu
+#define FIRST_STEP_LIMIT 48
+#define FIRST_STEP_BASE 48
+#else
+#define FIRST_STEP_LIMIT 38
+#define FIRST_STEP_BASE 56
+#endif
+
+/* Bins 64 bytes apart, then 512, 4 Ki, 32 Ki, 256 Ki, and one for the rest. */
+unsigned bin_index_large(size_t bytes) {
+    static const struct step {
+        unsigned shift, limit, base;
+    } steps[] = {{6, FIRST_STEP_LIMIT, FIRST_STEP_BASE}, {9, 20, 91}, {12, 10, 110},
+                 {15, 4, 119},                           {18, 2, 124}};
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        size_t step = bytes >> steps[i].shift;
+        if (step <= steps[i].limit) {
+            return steps[i].base + (unsigned)step;
+        }
+    }
+    return BIN_LAST;
+}
+
+static void map_set(struct arena *arena, unsigned index) {
+    arena->binmap[index / 32] |= 1u << (index % 32);
+}
+
+/* Links a chunk between two neighbours of a list. */
+static void link_between(struct links *node, struct links *bk, struct links *fd) {
+    node->fd = fd;
+    node->bk = bk;
+    fd->bk = node;
+    bk->fd = node;
+}
+
+static void unlink_node(struct links *node) {
+    struct links *fd = node->fd;
+    struct links *bk = node->bk;
+    if (UNLIKELY(fd->bk != node || bk->fd != node)) {
+        report_corruption("corrupted double-linked list of free chunks", chunk_of_links(node));
+    }
+    fd->bk = bk;
+    bk->fd = fd;
+}
+
+static void clear_size_links(struct chunk *chunk, size_t bytes) {
+    if (!bin_is_small(bytes)) {
+        chunk->fd_nextsize = NULL;
+        chunk->bk_nextsize = NULL;
+    }
+}
+
+void bin_put_unsorted(struct arena *arena, struct chunk *chunk, size_t bytes) {
+    struct links *bin = bin_at(arena, BIN_UNSORTED);
+    if (UNLIKELY(bin->fd->bk != bin)) {
+        report_corruption("corrupted unsorted bin", chunk_of_links(bin->fd));
+    }
+    clear_size_links(chunk, bytes);
+    link_between(&chunk->links, bin, bin->fd);
+}
+
+/* Inserts `chunk` as first of its size in front of `next`, the first of the next smaller size
+ * (or, in a circle, the largest). */
+static void link_size_before(struct chunk *chunk, struct chunk *next) {
+    struct chunk *previous = next->bk_nextsize;
+    if (UNLIKELY(previous->fd_nextsize != next)) {
+        report_corruption("corrupted size links of a large bin", next);
+    }
+    chunk->fd_nextsize = next;
+    chunk->bk_nextsize = previous;
+    next->bk_nextsize = chunk;
+    previous->fd_nextsize = chunk;
+}
+
+static void put_sorted(struct links *bin, struct chunk *chunk, size_t bytes) {
+    struct links *before = bin; /* node that will follow the chunk */
+    if (bin_is_empty(bin)) {
+        chunk->fd_nextsize = chunk;
+        chunk->bk_nextsize = chunk;
+    } else if (bytes < chunk_bytes(bin_last(bin))) {
+        link_size_before(chunk, bin_first(bin));
+    } else {
+        struct chunk *at = bin_first(bin);
+        while (bytes < chunk_bytes(at)) {
+            at = at->fd_nextsize;
+        }
+        if (bytes == chunk_bytes(at)) {
+            clear_size_links(chunk, bytes); /* second of its size: the first keeps the links */
+            before = at->links.fd;
+        } else {
+            link_size_before(chunk, at);
+            before = &at->links;
+        }
+    }
+    if (UNLIKELY(before->bk->fd != before)) {
+        report_corruption("corrupted large bin", chunk_of_links(before));
+    }
+    link_between(&chunk->links, before->bk, before);
+}
+
+void bin_put(struct arena *arena, struct chunk *chunk, size_t bytes) {
+    unsigned index = bin_index(bytes);
+    struct links *bin = bin_at(arena, index);
+    if (bin_is_small(bytes)) {
+        link_between(&chunk->links, bin, bin->fd);
+    } else {
+        put_sorted(bin, chunk, bytes);
+    }
+    map_set(arena, index);
+}
+
+/* A chunk that was first of its size leaves the size links, or hands them to its equal. */
+static void take_size_links(struct chunk *chunk, const struct links *bin) {
+    struct chunk *next = chunk->fd_nextsize;
+    struct chunk *previous = chunk->bk_nextsize;
+    if (next == NULL) {
+        return;
+    }
+    if (UNLIKELY(next->bk_nextsize != chunk || previous->fd_nextsize != chunk)) {
+        report_corruption("corrupted size links of a large bin", chunk);
+    }
+    struct chunk *heir = chunk_of_links(chunk->links.fd);
+    if (&heir->links != bin && heir->fd_nextsize == NULL) {
+        heir->fd_nextsize = next == chunk ? heir : next;
+        heir->bk_nextsize = next == chunk ? heir : previous;
+        heir->fd_nextsize->bk_nextsize = heir;
+        heir->bk_nextsize->fd_nextsize = heir;
+    } else {
+        next->bk_nextsize = previous;
+        previous->fd_nextsize = next;
+    }
+}
+
+void bin_take(struct arena *arena, struct chunk *chunk) {
+    size_t bytes = chunk_bytes(chunk);
+    if (UNLIKELY(bytes != chunk_next(chunk)->prev_size)) {
+        report_corruption("corrupted size of a free chunk", chunk);
+    }
+    if (!bin_is_small(bytes)) {
+        take_size_links(chunk, bin_at(arena, bin_index_large(bytes)));
+    }
+    unlink_node(&chunk->links);
+}
+
+struct chunk *bin_take_oldest(struct arena *arena, unsigned index) {
+    struct links *bin = bin_at(arena, index);
+    if (bin_is_empty(bin)) {
+        return NULL;
+    }
+    struct chunk *chunk = bin_last(bin);
+    unlink_node(&chunk->links);
+    chunk_mark_in_use_at(chunk, index * CHUNK_ALIGNMENT);
+    return chunk;
+}
+
+struct chunk *bin_find_best(struct arena *arena, unsigned index, size_t bytes) {
+    struct links *bin = bin_at(arena, index);
+    if (bin_is_empty(bin) || chunk_bytes(bin_first(bin)) < bytes) {
+        return NULL;
+    }
+    struct chunk *best = bin_first(bin)->bk_nextsize; /* smallest size in the bin */
+    while (chunk_bytes(best) < bytes) {
+        best = best->bk_nextsize;
+    }
+    if (&best->links != bin->bk) {
+        struct chunk *second = chunk_of_links(best->links.fd);
+        if (chunk_bytes(second) == chunk_bytes(best)) {
+            best = second;
+        }
+    }
+    return best;
+}
+
+unsigned bin_next_filled(struct arena *arena, unsigned index) {
+    while (index <= BIN_LAST) {
+        uint32_t bits = arena->binmap[index / 32] >> (index % 32);
+        if (bits == 0) {
+            index = (index / 32 + 1) * 32;
+            continue;
+        }
+        index += lowest_set_bit(bits);
+        if (!bin_is_empty(bin_at(arena, index))) {
+            return index;
+        }
+        arena->binmap[index / 32] &= ~(1u << (index % 32));
+    }
+    return 0;
+}
+
+static const char *audit_links(const struct links *node) {
+    if (node->fd->bk != node || node->bk->fd != node) {
+        return "a bin's links disagree";
+    }
+    return NULL;
+}
+
+/* One chunk of a bin against the chunk before it in the list (NULL for the first). */
+static const char *audit_chunk(unsigned index, const struct chunk *chunk,
+                               const struct chunk *larger) {
+    size_t bytes = chunk_bytes(chunk);
+    if (chunk_next(chunk)->prev_size != bytes || chunk_in_use_at(chunk, bytes)) {
+        return "a chunk in a bin is not marked free";
+    }
+    if (index == BIN_UNSORTED) {
+        return NULL;
+    }
+    if (bin_index(bytes) != index) {
+        return "a chunk is in the wrong bin";
+    }
+    if (bin_is_small(bytes)) {
+        return NULL;
+    }
+    if (larger != NULL && chunk_bytes(larger) < bytes) {
+        return "a large bin is not sorted";
+    }
+    bool first_of_size = larger == NULL || chunk_bytes(larger) != bytes;
+    if (first_of_size != (chunk->fd_nextsize != NULL)) {
+        return "a large bin's size links are not at the first of each size";
+    }
+    if (first_of_size && (chunk->fd_nextsize->bk_nextsize != chunk ||
+                          chunk->bk_nextsize->fd_nextsize != chunk)) {
+        return "a large bin's size links disagree";
+    }
+    return NULL;
+}
+
+static const char *audit_bin(struct arena *arena, unsigned index, size_t *count, size_t *total) {
+    struct links *bin = bin_at(arena, index);
+    const char *error = audit_links(bin);
+    const struct chunk *larger = NULL;
+    for (struct links *node = bin->fd; node != bin && error == NULL; node = node->fd) {
+        const struct chunk *chunk = chunk_of_links(node);
+        error = audit_links(node);
+        if (error == NULL) {
+            error = audit_chunk(index, chunk, larger);
+        }
+        larger = chunk;
+        *count += 1;
+        *total += chunk_bytes(chunk);
+    }
+    bool marked = (arena->binmap[index / 32] >> (index % 32) & 1) != 0;
+    if (error == NULL && index != BIN_UNSORTED && !marked && !bin_is_empty(bin)) {
+        return "a filled bin is not marked in the map";
+    }
+    return error;
+}
+
+const char *bin_audit(struct arena *arena, size_t *chunk_count, size_t *total_bytes) {
+    *chunk_count = 0;
+    *total_bytes = 0;
+    for (unsigned index = BIN_UNSORTED; index <= BIN_LAST; index++) {
+        const char *error = audit_bin(arena, index, chunk_count, total_bytes);
+        if (error != NULL) {
+            return error;
+        }
+    }
+    return NULL;
+}

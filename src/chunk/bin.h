@@ -1,0 +1,81 @@
+/* bin.h - the doubly linked bins: unsorted, small, large; and the map of those that may be filled.
+ * Layer: chunk (includes base, os).
+ *
+ *   bin 1        unsorted: chunks just freed or split off, any size; each gets one chance there
+ *   bins 2..63   small: one size each, 16 (32-bit: 8) bytes apart, below 1024 (512)
+ *   bins 64..126 large: ranges that widen logarithmically, sorted by size, largest first; the
+ *                first chunk of each size is linked to the next size's by fd/bk_nextsize
+ *
+ * A bin is a circular list with its head in the arena: fd leads from the head to the front, bk to
+ * the back. Chunks enter unsorted and small bins at the front and leave them at the back.
+ *
+ * I1: every chunk in a bin is free: its size stands in its successor too, whose P bit is clear.
+ * I2: a small bin holds one size; a large bin is sorted descending, and chunks with
+ *     fd_nextsize != NULL are exactly the first of each size there.
+ * I3: binmap bit i is set if bin i holds a chunk (it may be set though the bin is empty).
+ * All functions: under the arena's lock. A broken link or size found on the way is reported as
+ * heap corruption. Source: ptmalloc's bins, with glibc's boundaries. */
+#ifndef ARENITE_CHUNK_BIN_H
+#define ARENITE_CHUNK_BIN_H
+
+#include "chunk/arena.h"
+
+#define BIN_UNSORTED 1u
+#define BIN_FIRST_SMALL 2u
+#define SMALL_BINS 64u
+#define BIN_LAST 126u
+
+/* Chunk sizes below this have a small bin of their own. */
+#define LARGE_MIN_BYTES (SMALL_BINS * CHUNK_ALIGNMENT)
+
+INLINE bool bin_is_small(size_t bytes) {
+    return bytes < LARGE_MIN_BYTES;
+}
+
+/* Bin for a chunk size. */
+unsigned bin_index_large(size_t bytes);
+
+INLINE unsigned bin_index(size_t bytes) {
+    return bin_is_small(bytes) ? (unsigned)(bytes / CHUNK_ALIGNMENT) : bin_index_large(bytes);
+}
+
+INLINE struct links *bin_at(struct arena *arena, unsigned index) {
+    return &arena->bins[index - 1];
+}
+
+INLINE bool bin_is_empty(const struct links *bin) {
+    return bin->bk == bin;
+}
+
+/* Oldest chunk of a bin: the smallest one, where it is sorted. */
+INLINE struct chunk *bin_last(const struct links *bin) {
+    return chunk_of_links(bin->bk);
+}
+
+INLINE struct chunk *bin_first(const struct links *bin) {
+    return chunk_of_links(bin->fd);
+}
+
+/* Puts a free chunk in front of the unsorted bin. Head and foot are the caller's business. */
+void bin_put_unsorted(struct arena *arena, struct chunk *chunk, size_t bytes);
+
+/* Puts a free chunk into the bin of its size and marks that in the map. */
+void bin_put(struct arena *arena, struct chunk *chunk, size_t bytes);
+
+/* Takes a chunk out of whatever bin it is in. */
+void bin_take(struct arena *arena, struct chunk *chunk);
+
+/* Takes the oldest chunk of a small bin, marks it in use, NULL when there is none. */
+struct chunk *bin_take_oldest(struct arena *arena, unsigned index);
+
+/* Smallest chunk of at least `bytes` in the large bin, still linked; NULL when none is. Of several
+ * equal ones the second, so that the size links need no change. */
+struct chunk *bin_find_best(struct arena *arena, unsigned index, size_t bytes);
+
+/* First bin from `index` on that holds a chunk, 0 when none does. Clears stale map bits it meets. */
+unsigned bin_next_filled(struct arena *arena, unsigned index);
+
+/* NULL when bins and map keep I1-I3, else the first broken one; sums the chunks up. */
+const char *bin_audit(struct arena *arena, size_t *chunk_count, size_t *total_bytes);
+
+#endif

@@ -1,0 +1,42 @@
+/* fast_bin.h - singly linked bins of small freed chunks that are not merged at once.
+ * Layer: chunk (includes base, os).
+ *
+ * One bin per chunk size from 32 up to params.fast_max (default 128; 32-bit: 16 to 64), last in
+ * first out. Their chunks keep looking "in use" to their neighbours, so freeing is a push; the
+ * price is fragmentation, paid back when consolidation merges them all: when a large block is
+ * asked for, when a merged chunk of 64 KiB or more appears, and before memory is trimmed.
+ *
+ * I1: a chunk in fast bin i has the size fast_bin_bytes(i), and the P bit of its successor is set.
+ * I2: links are masked with their place (as quick lists'), so that an overwritten one is noticed.
+ * All functions: under the arena's lock. Source: ptmalloc's fast bins. */
+#ifndef ARENITE_CHUNK_FAST_BIN_H
+#define ARENITE_CHUNK_FAST_BIN_H
+
+#include "chunk/arena.h"
+#include "chunk/params.h"
+
+INLINE bool fast_bin_serves(size_t bytes) {
+    return bytes <= params.fast_max;
+}
+
+INLINE unsigned fast_bin_index(size_t bytes) {
+    return (unsigned)(bytes / CHUNK_ALIGNMENT) - 2;
+}
+
+INLINE size_t fast_bin_bytes(unsigned index) {
+    return (size_t)(index + 2) * CHUNK_ALIGNMENT;
+}
+
+/* Puts a chunk, still marked in use, into its bin. Reports a chunk that is already its newest. */
+void fast_bin_push(struct arena *arena, struct chunk *chunk);
+
+/* Takes the newest chunk of a bin, NULL when it is empty. */
+struct chunk *fast_bin_pop(struct arena *arena, unsigned index);
+
+/* Merges every fast chunk with its free neighbours, into the unsorted bin or top. */
+void fast_bin_consolidate(struct arena *arena);
+
+/* NULL when the bins keep their invariants, else the first broken one; sums the chunks up. */
+const char *fast_bin_audit(const struct arena *arena, size_t *chunk_count, size_t *total_bytes);
+
+#endif

@@ -1,0 +1,109 @@
+/* free.c - see free.h.
+ * Layer: chunk (includes base, os, pages). */
+#include "chunk/free.h"
+
+#include "chunk/bin.h"
+#include "chunk/fast_bin.h"
+#include "chunk/heap.h"
+#include "chunk/trim.h"
+#include "os/report.h"
+
+const char *free_check_header(const struct chunk *chunk, uintptr_t heap_end_address,
+                              size_t flags_expected) {
+    size_t bytes = chunk_bytes(chunk);
+    if (!is_aligned((uintptr_t)chunk, CHUNK_ALIGNMENT)) {
+        return "misaligned pointer";
+    }
+    if (bytes < CHUNK_MIN_BYTES || !is_aligned(bytes, CHUNK_ALIGNMENT) ||
+        bytes > heap_end_address - (uintptr_t)chunk) {
+        return "invalid pointer, or corrupted chunk size";
+    }
+    if ((chunk->size & (CHUNK_MMAPPED | CHUNK_NON_MAIN)) != flags_expected) {
+        return "invalid pointer, or corrupted chunk flags";
+    }
+    return NULL;
+}
+
+/* What must hold between a chunk that is being freed and the one behind it. */
+static void check_neighbour(const struct arena *arena, const struct chunk *chunk,
+                            const struct chunk *next) {
+    const char *error = NULL;
+    if (chunk == arena->top) {
+        error = "double free (the chunk is part of top)";
+    } else if (!chunk_prev_in_use(next)) {
+        error = "double free";
+    } else if (next->size <= CHUNK_HEADER_BYTES || chunk_bytes(next) > arena->system_bytes) {
+        error = "corrupted size of the chunk behind a freed one";
+    }
+    if (UNLIKELY(error != NULL)) {
+        report_corruption(error, chunk_memory(chunk));
+    }
+}
+
+/* Joins the chunk with a free one before it; returns where the joint chunk starts. */
+static struct chunk *merge_backward(struct arena *arena, struct chunk *chunk, size_t *bytes) {
+    if (chunk_prev_in_use(chunk)) {
+        return chunk;
+    }
+    size_t prev_bytes = chunk->prev_size;
+    struct chunk *prev = chunk_prev(chunk);
+    if (UNLIKELY(chunk_bytes(prev) != prev_bytes)) {
+        report_corruption("corrupted size before a freed chunk", chunk_memory(chunk));
+    }
+    bin_take(arena, prev);
+    *bytes += prev_bytes;
+    return prev;
+}
+
+size_t free_merge(struct arena *arena, struct chunk *chunk) {
+    size_t bytes = chunk_bytes(chunk);
+    struct chunk *next = chunk_at(chunk, bytes);
+    size_t next_bytes = chunk_bytes(next);
+    check_neighbour(arena, chunk, next);
+    chunk = merge_backward(arena, chunk, &bytes);
+    if (next == arena->top) {
+        bytes += next_bytes;
+        chunk_set_head(chunk, bytes | CHUNK_PREV_IN_USE);
+        arena->top = chunk;
+        return bytes;
+    }
+    if (chunk_in_use_at(next, next_bytes)) {
+        chunk_mark_free_at(next, 0);
+    } else {
+        bin_take(arena, next);
+        bytes += next_bytes;
+    }
+    chunk_set_head(chunk, bytes | CHUNK_PREV_IN_USE);
+    chunk_set_foot(chunk, bytes);
+    bin_put_unsorted(arena, chunk, bytes);
+    return bytes;
+}
+
+static void free_fast(struct arena *arena, struct chunk *chunk) {
+    size_t next_size = chunk_next(chunk)->size;
+    if (UNLIKELY(next_size <= CHUNK_HEADER_BYTES || next_size >= arena->system_bytes)) {
+        report_corruption("corrupted size of the chunk behind a freed one", chunk_memory(chunk));
+    }
+    fast_bin_push(arena, chunk);
+}
+
+void arena_free(const struct chunk_caller *caller, struct chunk *chunk) {
+    struct arena *arena = caller->arena;
+    size_t bytes = chunk_bytes(chunk);
+    size_t quick = quick_index(bytes);
+    if (caller->quick != NULL && quick < QUICK_LISTS &&
+        quick_push(caller->quick, quick, chunk_memory(chunk))) {
+        return;
+    }
+    if (fast_bin_serves(bytes)) {
+        free_fast(arena, chunk);
+        return;
+    }
+    if (free_merge(arena, chunk) < CONSOLIDATION_BYTES) {
+        return;
+    }
+    if ((arena->flags & ARENA_HAS_FAST) != 0) {
+        fast_bin_consolidate(arena);
+    }
+    trim_after_free(arena);
+}

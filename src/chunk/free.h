@@ -1,0 +1,24 @@
+/* free.h - giving a chunk back to its arena: merging both ways, trimming when much came together.
+ * Layer: chunk (includes base, os, pages).
+ *
+ * The order is ptmalloc's: quick list, fast bin, else merge backward, forward or into top; a
+ * merged chunk of 64 KiB or more consolidates the fast bins and lets top shrink. All functions:
+ * under the arena's lock. What is impossible in a sound heap is reported as corruption. */
+#ifndef ARENITE_CHUNK_FREE_H
+#define ARENITE_CHUNK_FREE_H
+
+#include "chunk/arena.h"
+
+/* Frees a chunk in use. Its header was checked against its heap (free_check_header). */
+void arena_free(const struct chunk_caller *caller, struct chunk *chunk);
+
+/* The part without the lists: merges the chunk with free neighbours and puts the result into the
+ * unsorted bin or top. Returns the size it has become. */
+size_t free_merge(struct arena *arena, struct chunk *chunk);
+
+/* NULL when the header of an allegedly live chunk can be true within its heap, else what is wrong.
+ * Reads the header, so the address must lie in a heap of ours. */
+const char *free_check_header(const struct chunk *chunk, uintptr_t heap_end_address,
+                              size_t flags_expected);
+
+#endif

@@ -1,0 +1,31 @@
+/* main_arena.h - the main arena over the program break.
+ * Layer: chunk (includes base, os, pages).
+ *
+ *   start of break                                                  break
+ *   | chunk | chunk | ...                                 | top      |
+ *
+ * It grows by moving the break: what is missing, top_pad (128 KiB) and room for the smallest
+ * chunk, in whole pages; so a first small request takes 132 KiB. Others may move the break too:
+ * the new piece then does not border the old, the old top is closed with two fence chunks and the
+ * gap is theirs, never ours. When the break cannot move, mapped pieces of at least 1 MiB take
+ * its place and the arena goes on as non-contiguous.
+ *
+ * Each contiguous piece has a heap record, chained from the newest.
+ * I1: only the newest piece has a top; it ends where top ends.
+ * I2: no byte between pieces is ever read or written.
+ * All functions but main_arena_find: under main's lock. Source: ptmalloc's sysmalloc/systrim. */
+#ifndef ARENITE_CHUNK_MAIN_ARENA_H
+#define ARENITE_CHUNK_MAIN_ARENA_H
+
+#include "chunk/arena.h"
+
+/* Makes top large enough for a chunk of `bytes` and a rest; 0 or -ENOMEM. */
+int main_arena_grow(const struct chunk_caller *caller, size_t bytes);
+
+/* Moves the break down by delta_bytes (whole pages) if it is still where top ends. */
+bool main_arena_shrink(size_t delta_bytes);
+
+/* The piece that an address lies in, or NULL. Lock-free: pieces are only ever added. */
+struct heap *main_arena_find(const void *address);
+
+#endif

@@ -1,0 +1,192 @@
+/* mapped.c - see mapped.h.
+ * Layer: chunk (includes base, os, pages). */
+#include "chunk/mapped.h"
+
+#include "chunk/mapped_table.h"
+#include "chunk/params.h"
+#include "os/lock.h"
+#include "os/report.h"
+
+static struct lock mapped_lock = LOCK_INIT;
+static struct mapped_table table;
+static struct mapped_totals totals;
+
+static void lock(void) {
+    lock_take(&mapped_lock, LOCK_RANK_MAPPED);
+}
+
+static void unlock(void) {
+    lock_drop(&mapped_lock, LOCK_RANK_MAPPED);
+}
+
+static void count_in(size_t bytes) {
+    totals.count++;
+    totals.bytes += bytes;
+    if (totals.count > totals.count_max) {
+        totals.count_max = totals.count;
+    }
+    if (totals.bytes > totals.bytes_max) {
+        totals.bytes_max = totals.bytes;
+    }
+}
+
+static bool promise(void) {
+    lock();
+    bool promised = mapped_table_promise(&table);
+    unlock();
+    return promised;
+}
+
+static void unpromise(void) {
+    lock();
+    mapped_table_unpromise(&table);
+    unlock();
+}
+
+/* Enters a mapping under the user address `lead` bytes and a header into it; a place is promised. */
+static void enter(uintptr_t start, size_t bytes, size_t lead) {
+    struct mapped_block block = {start + lead + CHUNK_HEADER_BYTES, start, bytes};
+    lock();
+    mapped_table_put(&table, &block);
+    count_in(bytes);
+    unlock();
+}
+
+/* Takes the block out of the table: from then on it is the caller's alone, who may enter it again
+ * or must unpromise its place. */
+static bool leave(const void *memory, struct mapped_block *block) {
+    lock();
+    bool found = mapped_table_take(&table, (uintptr_t)memory, block);
+    if (found) {
+        totals.count--;
+        totals.bytes -= block->bytes;
+    }
+    unlock();
+    return found;
+}
+
+static void write_header(uintptr_t start, size_t bytes, size_t lead) {
+    struct chunk *chunk = chunk_at((void *)start, lead);
+    chunk->prev_size = lead;
+    chunk_set_head(chunk, (bytes - lead) | CHUNK_MMAPPED);
+}
+
+static void check_header(const struct mapped_block *block) {
+    const struct chunk *chunk = chunk_of_memory((const void *)block->memory);
+    size_t lead = (uintptr_t)chunk - block->start;
+    if (UNLIKELY(chunk->prev_size != lead ||
+                 chunk->size != ((block->bytes - lead) | CHUNK_MMAPPED))) {
+        report_corruption("corrupted header of a mapped block", (const void *)block->memory);
+    }
+}
+
+static void unmap(uintptr_t start, size_t bytes) {
+    if (os_release((void *)start, bytes) != 0) {
+        os_purge((void *)start, bytes); /* the range stays; at least its pages go back */
+        lock();
+        totals.stuck_bytes += bytes;
+        unlock();
+    }
+}
+
+bool mapped_is_allowed(void) {
+    return __atomic_load_n(&totals.count, __ATOMIC_RELAXED) < params.mmap_max;
+}
+
+struct chunk *mapped_alloc(size_t bytes) {
+    size_t whole;
+    if (add_overflows(bytes, SIZE_BYTES + os_page_bytes() - 1, &whole) || !promise()) {
+        return NULL;
+    }
+    whole = align_down(whole, os_page_bytes());
+    void *start = os_map(whole);
+    if (start == NULL) {
+        unpromise();
+        return NULL;
+    }
+    write_header((uintptr_t)start, whole, 0);
+    enter((uintptr_t)start, whole, 0);
+    return start;
+}
+
+bool mapped_find(const void *memory, struct mapped_block *block) {
+    lock();
+    bool found = mapped_table_find(&table, (uintptr_t)memory, block);
+    unlock();
+    return found;
+}
+
+bool mapped_find_around(const void *address, struct mapped_block *block) {
+    lock();
+    bool found = mapped_table_find_around(&table, (uintptr_t)address, block);
+    unlock();
+    return found;
+}
+
+bool mapped_free(void *memory) {
+    struct mapped_block block;
+    if (!leave(memory, &block)) {
+        return false;
+    }
+    unpromise();
+    check_header(&block);
+    params_adapt(chunk_bytes(chunk_of_memory(memory)));
+    unmap(block.start, block.bytes);
+    return true;
+}
+
+void *mapped_resize(void *memory, size_t bytes) {
+    struct mapped_block block;
+    if (!leave(memory, &block)) {
+        return NULL;
+    }
+    check_header(&block);
+    size_t lead = (uintptr_t)memory - CHUNK_HEADER_BYTES - block.start;
+    size_t whole = align_up(bytes + lead + SIZE_BYTES, os_page_bytes());
+    void *start = (void *)block.start;
+    if (whole != block.bytes) {
+        start = os_remap((void *)block.start, block.bytes, whole, true);
+    }
+    bool moved = start != NULL;
+    uintptr_t now = moved ? (uintptr_t)start : block.start;
+    size_t now_bytes = moved ? whole : block.bytes;
+    write_header(now, now_bytes, lead);
+    enter(now, now_bytes, lead);
+    return moved ? chunk_memory(chunk_at((void *)now, lead)) : NULL;
+}
+
+void *mapped_align(void *memory, size_t alignment) {
+    uintptr_t aligned = align_up((uintptr_t)memory, alignment);
+    struct mapped_block block;
+    if (aligned == (uintptr_t)memory || !leave(memory, &block)) {
+        return memory;
+    }
+    size_t lead = aligned - CHUNK_HEADER_BYTES - block.start;
+    write_header(block.start, block.bytes, lead);
+    enter(block.start, block.bytes, lead);
+    return (void *)aligned;
+}
+
+void mapped_totals(struct mapped_totals *out) {
+    lock();
+    *out = totals;
+    unlock();
+}
+
+const char *mapped_audit(void) {
+    lock();
+    size_t count = 0;
+    size_t bytes = 0;
+    const char *error = mapped_table_audit(&table, &count, &bytes);
+    if (error == NULL && (count != totals.count || bytes != totals.bytes)) {
+        error = "the mapped blocks do not add up to their counters";
+    }
+    unlock();
+    return error;
+}
+
+void mapped_fork_child(void) {
+    lock_reset(&mapped_lock);
+    mapped_table_repair(&table);
+    mapped_table_audit(&table, &totals.count, &totals.bytes);
+}

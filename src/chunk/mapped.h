@@ -1,0 +1,66 @@
+/* mapped.h - chunks that are mappings of their own, and the table that knows them all.
+ * Layer: chunk (includes base, os, pages).
+ *
+ *   mapping start      memory
+ *   | lead | prev_size | size|M | user ...                    | slack to the page's end |
+ *           prev_size = lead
+ *
+ * A request from mmap_threshold on that no free chunk serves gets pages of its own, which go back
+ * to the kernel when it is freed. The table, out of line, holds every live one by the exact
+ * address its user has; a pointer is such a block or it is not, and nothing at the pointer is
+ * read to find out.
+ *
+ * I1: the table holds exactly the live mapped chunks; count and bytes are its sums.
+ * I2: the chunk's header says what the table says, or it was overwritten.
+ * Thread-safe; lock: LOCK_RANK_MAPPED, never held over a kernel call but the table's own growth.
+ * Source: ptmalloc's mmapped chunks. */
+#ifndef ARENITE_CHUNK_MAPPED_H
+#define ARENITE_CHUNK_MAPPED_H
+
+#include "chunk/chunk.h"
+
+struct mapped_block {
+    uintptr_t memory; /* the user's address; the key */
+    uintptr_t start;  /* of the mapping */
+    size_t bytes;     /* of the mapping */
+};
+
+struct mapped_totals {
+    size_t count, bytes;         /* live */
+    size_t count_max, bytes_max; /* since the start */
+    size_t stuck_bytes;          /* freed, but the kernel refused to unmap */
+};
+
+/* Whether params.mmap_max allows another mapped chunk. */
+bool mapped_is_allowed(void);
+
+/* Maps a chunk of at least `bytes` (a chunk size). NULL when the kernel refuses. */
+struct chunk *mapped_alloc(size_t bytes);
+
+/* The live block with this very address; false when there is none. Any address is safe. */
+bool mapped_find(const void *memory, struct mapped_block *block);
+
+/* The live block that an address lies in, for diagnosis; false when there is none. Slow. */
+bool mapped_find_around(const void *address, struct mapped_block *block);
+
+/* Frees the block with this address and adapts the dynamic thresholds; false when there is none.
+ * A damaged header is reported. */
+bool mapped_free(void *memory);
+
+/* Resizes the mapping to serve a chunk of `bytes`, moving it if need be: the new memory, or NULL
+ * with the old block untouched. The address must be a live mapped block's. */
+void *mapped_resize(void *memory, size_t bytes);
+
+/* Moves a block's user address up to an alignment within its mapping; the new memory. The rest of
+ * the mapping must be large enough. */
+void *mapped_align(void *memory, size_t alignment);
+
+void mapped_totals(struct mapped_totals *totals);
+
+/* NULL when the table keeps its invariants, else the first broken one. */
+const char *mapped_audit(void);
+
+/* In a forked child: frees the lock if a thread of the parent held it and recounts. */
+void mapped_fork_child(void);
+
+#endif

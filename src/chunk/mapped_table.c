@@ -1,0 +1,159 @@
+/* mapped_table.c - see mapped_table.h.
+ * Layer: chunk (includes base, os). */
+#include "chunk/mapped_table.h"
+
+#include "os/os.h"
+
+static struct mapped_block static_slots[MAPPED_STATIC_SLOTS];
+
+/* User addresses differ in their page number; the golden ratio spreads it over all bits. */
+static size_t home_of(const struct mapped_table *table, uintptr_t memory) {
+    uint64_t mixed = (uint64_t)(memory >> 12) * UINT64_C(0x9e3779b97f4a7c15);
+    return (size_t)(mixed >> 32) & (table->capacity - 1);
+}
+
+static size_t slot_after(const struct mapped_table *table, size_t index) {
+    return (index + 1) & (table->capacity - 1);
+}
+
+/* The slot that holds the key, or the empty one where a search for it ends. */
+static size_t slot_of(const struct mapped_table *table, uintptr_t memory) {
+    size_t index = home_of(table, memory);
+    while (table->slots[index].memory != 0 && table->slots[index].memory != memory) {
+        index = slot_after(table, index);
+    }
+    return index;
+}
+
+static bool grow(struct mapped_table *table) {
+    struct mapped_table larger = {.capacity = 4 * table->capacity, .live = table->live};
+    larger.slots = os_map(align_up(larger.capacity * sizeof *larger.slots, os_page_bytes()));
+    if (larger.slots == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < table->capacity; i++) {
+        if (table->slots[i].memory != 0) {
+            larger.slots[slot_of(&larger, table->slots[i].memory)] = table->slots[i];
+        }
+    }
+    struct mapped_block *old = table->slots;
+    size_t old_bytes = align_up(table->capacity * sizeof *old, os_page_bytes());
+    table->slots = larger.slots;
+    compiler_fence();
+    table->capacity = larger.capacity;
+    if (old != static_slots) {
+        os_release(old, old_bytes);
+    }
+    return true;
+}
+
+bool mapped_table_promise(struct mapped_table *table) {
+    if (table->slots == NULL) {
+        table->slots = static_slots;
+        table->capacity = MAPPED_STATIC_SLOTS;
+    }
+    bool full = table->live + table->promised + 1 > table->capacity / 4 * 3;
+    if (full && !grow(table)) {
+        return false;
+    }
+    table->promised++;
+    return true;
+}
+
+void mapped_table_unpromise(struct mapped_table *table) {
+    table->promised--;
+}
+
+void mapped_table_put(struct mapped_table *table, const struct mapped_block *block) {
+    struct mapped_block *slot = &table->slots[slot_of(table, block->memory)];
+    slot->start = block->start;
+    slot->bytes = block->bytes;
+    compiler_fence();
+    slot->memory = block->memory;
+    table->promised--;
+    table->live++;
+}
+
+bool mapped_table_find(const struct mapped_table *table, uintptr_t memory,
+                       struct mapped_block *block) {
+    if (table->live == 0 || memory == 0) {
+        return false;
+    }
+    const struct mapped_block *slot = &table->slots[slot_of(table, memory)];
+    if (slot->memory == 0) {
+        return false;
+    }
+    *block = *slot;
+    return true;
+}
+
+/* Empties a slot and moves back every follower that the hole would cut off from its home. */
+static void empty_slot(struct mapped_table *table, size_t hole) {
+    for (size_t at = slot_after(table, hole); table->slots[at].memory != 0;
+         at = slot_after(table, at)) {
+        size_t home = home_of(table, table->slots[at].memory);
+        size_t from_home = (at - home) & (table->capacity - 1);
+        size_t from_hole = (at - hole) & (table->capacity - 1);
+        if (from_home >= from_hole) {
+            table->slots[hole] = table->slots[at];
+            hole = at;
+        }
+    }
+    table->slots[hole].memory = 0;
+}
+
+bool mapped_table_take(struct mapped_table *table, uintptr_t memory, struct mapped_block *block) {
+    if (!mapped_table_find(table, memory, block)) {
+        return false;
+    }
+    empty_slot(table, slot_of(table, memory));
+    table->live--;
+    table->promised++;
+    return true;
+}
+
+bool mapped_table_find_around(const struct mapped_table *table, uintptr_t address,
+                              struct mapped_block *block) {
+    for (size_t i = 0; i < table->capacity; i++) {
+        const struct mapped_block *slot = &table->slots[i];
+        if (slot->memory != 0 && address - slot->start < slot->bytes) {
+            *block = *slot;
+            return true;
+        }
+    }
+    return false;
+}
+
+void mapped_table_repair(struct mapped_table *table) {
+    table->promised = 0;
+    table->live = 0;
+    for (size_t i = 0; i < table->capacity; i++) {
+        uintptr_t memory = table->slots[i].memory;
+        if (memory != 0 && slot_of(table, memory) != i) {
+            empty_slot(table, i);
+        }
+    }
+    for (size_t i = 0; i < table->capacity; i++) {
+        table->live += table->slots[i].memory != 0;
+    }
+}
+
+const char *mapped_table_audit(const struct mapped_table *table, size_t *count, size_t *bytes) {
+    *count = 0;
+    *bytes = 0;
+    for (size_t i = 0; i < table->capacity; i++) {
+        const struct mapped_block *slot = &table->slots[i];
+        if (slot->memory == 0) {
+            continue;
+        }
+        if (slot_of(table, slot->memory) != i) {
+            return "a mapped block cannot be found in its table";
+        }
+        if (slot->memory - slot->start >= slot->bytes) {
+            return "a mapped block's address lies outside its mapping";
+        }
+        *count += 1;
+        *bytes += slot->bytes;
+    }
+    return *count == table->live ? NULL : "the mapped table's count is wrong";
+}

@@ -1,0 +1,59 @@
+/* params.c - defaults of the engine's parameters and the rules for changing them.
+ * Layer: chunk (includes base). See params.h. */
+#include "chunk/params.h"
+
+#include "chunk/quick.h"
+
+struct params params = {
+    .mmap_threshold = MMAP_THRESHOLD_DEFAULT_BYTES,
+    .mmap_max = MMAP_MAX_DEFAULT,
+    .trim_threshold = TRIM_THRESHOLD_DEFAULT_BYTES,
+    .top_pad = TOP_PAD_DEFAULT_BYTES,
+    .fast_max = FAST_DEFAULT_BYTES,
+    .arena_max = 0,
+    .arena_test = 0,
+    .quick_count = QUICK_COUNT_DEFAULT,
+    .quick_bytes = QUICK_MAX_BYTES,
+    .perturb = 0,
+    .dynamic = true,
+};
+
+bool params_set_mmap_threshold(size_t bytes) {
+    params.mmap_threshold = bytes;
+    params.dynamic = false;
+    return true;
+}
+
+bool params_set_mmap_max(size_t count) {
+    params.mmap_max = count;
+    params.dynamic = false;
+    return true;
+}
+
+bool params_set_trim_threshold(size_t bytes) {
+    params.trim_threshold = bytes;
+    params.dynamic = false;
+    return true;
+}
+
+bool params_set_top_pad(size_t bytes) {
+    params.top_pad = bytes;
+    params.dynamic = false;
+    return true;
+}
+
+/* A request of 0 gives a limit below the smallest chunk: no fast bins. */
+bool params_set_fast_max(size_t request_bytes) {
+    if (request_bytes > FAST_REQUEST_MAX_BYTES) {
+        return false;
+    }
+    params.fast_max = align_down(request_bytes + SIZE_BYTES, CHUNK_ALIGNMENT);
+    return true;
+}
+
+void params_adapt(size_t bytes) {
+    if (params.dynamic && bytes > params_mmap_threshold() && bytes <= MMAP_THRESHOLD_MAX_BYTES) {
+        __atomic_store_n(&params.mmap_threshold, bytes, __ATOMIC_RELAXED);
+        __atomic_store_n(&params.trim_threshold, 2 * bytes, __ATOMIC_RELAXED);
+    }
+}

@@ -1,0 +1,138 @@
+/* trim.c - see trim.h.
+ * Layer: chunk (includes base, os, pages). */
+#include "chunk/trim.h"
+
+#include "chunk/bin.h"
+#include "chunk/fast_bin.h"
+#include "chunk/heap.h"
+#include "chunk/main_arena.h"
+#include "chunk/params.h"
+
+/* Whole pages of a top of `top_bytes` beyond what stays: the pad and the smallest chunk. */
+static size_t excess_of_top(size_t top_bytes, size_t pad_bytes) {
+    size_t spare = top_bytes - CHUNK_MIN_BYTES - 1;
+    return spare <= pad_bytes ? 0 : align_down(spare - pad_bytes, os_page_bytes());
+}
+
+bool trim_main_top(size_t pad_bytes) {
+    if (main_arena.top == NULL) {
+        return false;
+    }
+    size_t excess = excess_of_top(chunk_bytes(main_arena.top), pad_bytes);
+    return excess != 0 && main_arena_shrink(excess);
+}
+
+/* The chunk before the fence that closes an older heap, and how large a top it would make. */
+struct old_end {
+    struct chunk *last;
+    size_t top_bytes;
+};
+
+/* A closed heap ends in a fence of one header; in front of it, aligned, lies the fence chunk
+ * proper, and before that what was left of its top. */
+static struct old_end find_old_end(const struct heap *heap) {
+    struct old_end end;
+    size_t fence_offset = heap->bytes - CHUNK_HEADER_BYTES;
+    size_t misaligned = (heap->start + fence_offset) % CHUNK_ALIGNMENT;
+    struct chunk *fence = chunk_at((void *)heap->start, fence_offset - misaligned);
+    end.last = chunk_prev(fence);
+    end.top_bytes = chunk_bytes(end.last) + CHUNK_HEADER_BYTES + misaligned;
+    if (!chunk_prev_in_use(end.last)) {
+        end.top_bytes += end.last->prev_size;
+    }
+    return end;
+}
+
+/* Deletes the newest heap if top is all it holds and the one before has room for what follows. */
+static bool delete_empty_heap(struct arena *arena, size_t pad_bytes) {
+    struct heap *heap = arena->heap;
+    struct heap *prev = heap->prev;
+    if (prev == NULL || (uintptr_t)arena->top != heap->start + sizeof *heap) {
+        return false;
+    }
+    struct old_end end = find_old_end(prev);
+    size_t room = end.top_bytes + (prev->reserved_bytes - prev->bytes);
+    if (room < pad_bytes + CHUNK_MIN_BYTES + os_page_bytes()) {
+        return false;
+    }
+    arena->system_bytes -= heap->bytes;
+    arena->heap = prev;
+    struct chunk *top = end.last;
+    if (!chunk_prev_in_use(top)) {
+        top = chunk_prev(top);
+        bin_take(arena, top);
+    }
+    chunk_set_head(top, end.top_bytes | CHUNK_PREV_IN_USE);
+    arena->top = top;
+    heap_unmap(heap);
+    return true;
+}
+
+static void trim_heap(struct arena *arena) {
+    size_t pad = params.top_pad;
+    while (delete_empty_heap(arena, pad)) {
+    }
+    size_t top_bytes = chunk_bytes(arena->top);
+    if (top_bytes < params_trim_threshold()) {
+        return;
+    }
+    size_t excess = excess_of_top(top_bytes, pad);
+    if (excess != 0 && heap_shrink(arena->heap, excess) == 0) {
+        arena->system_bytes -= excess;
+        chunk_set_head(arena->top, (top_bytes - excess) | CHUNK_PREV_IN_USE);
+    }
+}
+
+void trim_after_free(struct arena *arena) {
+    if (arena != &main_arena) {
+        trim_heap(arena);
+    } else if (chunk_bytes(arena->top) >= params_trim_threshold()) {
+        trim_main_top(params.top_pad);
+    }
+}
+
+/* Drops the whole pages inside one free chunk; its header and links stay. */
+static bool purge_inside(const struct chunk *chunk) {
+    size_t page = os_page_bytes();
+    uintptr_t first = align_up((uintptr_t)chunk + sizeof(struct chunk), page);
+    uintptr_t end = align_down((uintptr_t)chunk_next(chunk), page);
+    return first < end && os_purge((void *)first, end - first) == 0;
+}
+
+static bool purge_bins(struct arena *arena) {
+    bool released = false;
+    unsigned page_bin = bin_index(os_page_bytes());
+    for (unsigned index = BIN_UNSORTED; index <= BIN_LAST; index++) {
+        if (index != BIN_UNSORTED && index < page_bin) {
+            continue;
+        }
+        struct links *bin = bin_at(arena, index);
+        for (struct links *node = bin->bk; node != bin; node = node->bk) {
+            released |= purge_inside(chunk_of_links(node));
+        }
+    }
+    return released;
+}
+
+static bool trim_arena(struct arena *arena, size_t pad_bytes) {
+    fast_bin_consolidate(arena);
+    bool released = purge_bins(arena);
+    if (arena == &main_arena) {
+        released |= trim_main_top(pad_bytes);
+    }
+    return released;
+}
+
+bool trim_all(size_t pad_bytes) {
+    bool released = false;
+    struct arena *arena = &main_arena;
+    do {
+        if (arena_is_usable(arena)) {
+            arena_lock(arena);
+            released |= trim_arena(arena, pad_bytes);
+            arena_unlock(arena);
+        }
+        arena = arena_next(arena);
+    } while (arena != &main_arena);
+    return released;
+}
