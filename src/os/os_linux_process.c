@@ -19,8 +19,6 @@
 
 #define NS_PER_SECOND 1000000000u
 
-extern char **environ;
-
 unsigned os_cpu_count(void) {
     unsigned long mask[AFFINITY_MASK_BYTES / sizeof(unsigned long)];
     long copied = KERNEL_CALL(SYS_sched_getaffinity, 0, sizeof mask, (uintptr_t)mask);
