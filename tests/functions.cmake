@@ -1,0 +1,100 @@
+# How each kind of test becomes a ctest test. See CMakeLists.txt.
+
+# The time limit a test file asks for, or the default.
+function(read_timeout source default result)
+    file(STRINGS ${source} line REGEX "TIMEOUT_SECONDS: [0-9]+" LIMIT_COUNT 1)
+    if(line MATCHES "TIMEOUT_SECONDS: ([0-9]+)")
+        set(${result} ${CMAKE_MATCH_1} PARENT_SCOPE)
+    else()
+        set(${result} ${default} PARENT_SCOPE)
+    endif()
+endfunction()
+
+function(set_test_facts name label source default_seconds)
+    read_timeout(${source} ${default_seconds} seconds)
+    set_tests_properties(${name} PROPERTIES
+        LABELS "${label}" TIMEOUT ${seconds} SKIP_RETURN_CODE 77)
+endfunction()
+
+# A program compiled from one file that tests an allocator from outside. -fno-builtin: otherwise the
+# compiler removes the very calls that the test makes.
+function(add_outside_program target source)
+    add_executable(${target} EXCLUDE_FROM_ALL ${source})
+    target_compile_definitions(${target} PRIVATE _GNU_SOURCE)
+    target_compile_options(${target} PRIVATE -fno-builtin)
+    target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/include)
+    target_link_libraries(${target} PRIVATE test_support Threads::Threads ${CMAKE_DL_LIBS} m)
+    add_dependencies(tests ${target})
+endfunction()
+
+function(add_preload_tests)
+    find_package(Threads REQUIRED)
+    file(GLOB sources CONFIGURE_DEPENDS preload/*.c preload/*.cc)
+    if(NOT TARGET arenite_shared)
+        return()
+    endif()
+    add_dependencies(tests arenite_shared)
+    foreach(source IN LISTS sources)
+        get_filename_component(name ${source} NAME_WE)
+        add_outside_program(preload_${name} ${source})
+        # Fails the program when the library was not really loaded.
+        target_sources(preload_${name} PRIVATE support/require_preload.c)
+        add_test(NAME preload.${name} COMMAND preload_${name})
+        set_test_facts(preload.${name} preload ${source} ${ARENITE_TEST_SECONDS})
+        set_property(TEST preload.${name} PROPERTY
+            ENVIRONMENT "LD_PRELOAD=$<TARGET_FILE:arenite_shared>")
+    endforeach()
+endfunction()
+
+function(add_static_test source kind link_option)
+    get_filename_component(name ${source} NAME_WE)
+    set(target ${kind}_${name})
+    add_outside_program(${target} ${source})
+    target_link_libraries(${target} PRIVATE ${PROJECT_BINARY_DIR}/libarenite.a)
+    target_link_options(${target} PRIVATE ${link_option})
+    add_dependencies(${target} arenite_static)
+    add_test(NAME static.${name}.${kind} COMMAND ${target})
+    set_test_facts(static.${name}.${kind} static ${source} ${ARENITE_TEST_SECONDS})
+endfunction()
+
+function(add_static_tests)
+    find_package(Threads REQUIRED)
+    file(GLOB sources CONFIGURE_DEPENDS static/*.c static/*.cc)
+    if(NOT TARGET arenite_static)
+        return()
+    endif()
+    foreach(source IN LISTS sources)
+        add_static_test(${source} static -static)
+        add_static_test(${source} dynamic -pie)
+    endforeach()
+endfunction()
+
+function(add_script_tests folder)
+    file(GLOB scripts CONFIGURE_DEPENDS ${folder}/*.sh)
+    string(REPLACE "/" "-" label ${folder})
+    foreach(script IN LISTS scripts)
+        get_filename_component(name ${script} NAME_WE)
+        # lib*.sh are sourced by the others.
+        if(name MATCHES "^lib")
+            continue()
+        endif()
+        set(work ${CMAKE_CURRENT_BINARY_DIR}/work/${label}.${name})
+        add_test(NAME ${label}.${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/support/in_empty_directory
+            ${work} bash ${script})
+        set_test_facts(${label}.${name} ${label} ${script} ${ARENITE_PROGRAM_SECONDS})
+        set_property(TEST ${label}.${name} PROPERTY ENVIRONMENT
+            "ARENITE_BUILD=${PROJECT_BINARY_DIR};ARENITE_SOURCE=${PROJECT_SOURCE_DIR}")
+    endforeach()
+endfunction()
+
+# Each check is a program of tidy/ that takes the source tree and the build tree.
+function(add_tidy_tests)
+    file(GLOB checks CONFIGURE_DEPENDS tidy/check_*.py)
+    foreach(check IN LISTS checks)
+        get_filename_component(name ${check} NAME_WE)
+        string(REPLACE "check_" "" name ${name})
+        add_test(NAME tidy.${name}
+            COMMAND python3 ${check} ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
+        set_test_facts(tidy.${name} tidy ${check} ${ARENITE_PROGRAM_SECONDS})
+    endforeach()
+endfunction()
