@@ -1,0 +1,53 @@
+# Thin over the cmake presets. `make help` lists what there is.
+
+JOBS   ?= $(shell nproc)
+PREFIX ?= /usr/local
+
+WORKLOAD := env PYTHONMALLOC=malloc python3 bench/python_objects.py
+
+.DEFAULT_GOAL := all
+.PHONY: all run test test-programs prefixed dev asan tsan i386 tidy format bench install clean help \
+        setup
+
+all: ## release build: build/libarenite.so, build/libarenite.a, build/arenite
+	@cmake --preset release >/dev/null
+	@cmake --build build -j $(JOBS)
+
+setup: ## install the Debian packages that are missing
+	@scripts/setup
+
+run: setup ## build, compare allocators on a real program, show the statistics of one run
+	@$(MAKE) --no-print-directory all
+	@build/arenite compare -n 3 -- $(WORKLOAD)
+	@build/arenite run --summary -- $(WORKLOAD)
+
+test: setup ## build everything and run every test but the bigger programs
+	@scripts/test
+
+test-programs: setup ## the bigger suite of real programs (node, java, redis, PostgreSQL)
+	@scripts/setup --programs
+	@scripts/test programs-more
+
+prefixed: all ## build/libarenite-prefixed.a: arenite_malloc and friends, beside another malloc
+	@cmake --build build -j $(JOBS) --target prefixed
+
+dev asan tsan i386: ## build and run the unit tests of one preset
+	@scripts/test $@
+
+tidy: ## the style guide as tests
+	@scripts/test tidy
+
+format: ## rewrite the sources in the house style
+	@git ls-files '*.c' '*.h' '*.cc' | xargs clang-format -i
+
+bench: all ## compare allocators on several programs
+	@bench/run
+
+install: all ## into PREFIX (default /usr/local); DESTDIR is honoured
+	@cmake --install build --prefix $(PREFIX)
+
+clean: ## remove build/
+	@rm -rf build
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9 -]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 24
