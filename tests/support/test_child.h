@@ -1,9 +1,10 @@
 /* test_child.h - runs a piece of a test in a forked child, for what ends a process or limits it.
+ * Layer: tests (includes libc only).
  *
  * A child reports by its exit status (CHILD_EXPECT leaves with the line that failed) and by what it
  * writes to stderr, which the parent may collect. */
-#ifndef ARENITE_TESTS_UNIT_TEST_CHILD_H
-#define ARENITE_TESTS_UNIT_TEST_CHILD_H
+#ifndef ARENITE_TESTS_SUPPORT_TEST_CHILD_H
+#define ARENITE_TESTS_SUPPORT_TEST_CHILD_H
 
 #include <stdbool.h>
 #include <stdio.h>
