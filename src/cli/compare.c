@@ -26,7 +26,8 @@
 #include <unistd.h>
 
 const char compare_help[] =
-    "usage: arenite compare [-n N] [--json] [-o NAME=VALUE]... [--lib NAME=PATH]... -- CMD [ARG...]\n"
+    "usage: arenite compare [-n N] [--json] [-o NAME=VALUE]... [--lib NAME=PATH]...\n"
+    "                       -- CMD [ARG...]\n"
     "\n"
     "Runs CMD in turn with glibc's malloc, with Arenite and with jemalloc, tcmalloc and\n"
     "mimalloc where they are installed; prints the medians of N runs and their ratios to\n"

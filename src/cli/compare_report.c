@@ -122,19 +122,28 @@ int compare_print_json(const struct contest *contest, char **command) {
 
 /* ---- findings ------------------------------------------------------------------------------ */
 
-static void say_failure(const struct contestant *contestant) {
+static void say_errors(const struct tail *errors) {
+    for (const char *line = errors->text; *line != '\0';) {
+        size_t length = strcspn(line, "\n");
+        say("  %.*s", (int)length, line);
+        line += length + (line[length] == '\n');
+    }
+}
+
+static void say_failure(const struct contest *contest, const struct contestant *contestant) {
+    const struct contestant *glibc = &contest->contestants[0];
     const struct tail *errors = &contestant->errors;
-    const char *text = errors->text;
     if (contestant->exit_status == 0)
         return;
-    say("CMD failed under %s with exit status %d; its stderr%s:", contestant->name,
+    bool is_repeated = contestant != glibc && strcmp(errors->text, glibc->errors.text) == 0;
+    say("CMD failed under %s with exit status %d; its stderr%s", contestant->name,
         contestant->exit_status,
-        errors->length_bytes == 0 ? " is empty" : errors->is_cut ? " ends in" : " is");
-    while (*text != '\0') {
-        size_t length = strcspn(text, "\n");
-        say("  %.*s", (int)length, text);
-        text += length + (text[length] == '\n');
-    }
+        errors->length_bytes == 0 ? " is empty"
+        : is_repeated             ? " is the same as under glibc"
+        : errors->is_cut          ? " ends in:"
+                                  : ":");
+    if (!is_repeated)
+        say_errors(errors);
 }
 
 static void say_output(const struct contest *contest) {
@@ -152,6 +161,6 @@ static void say_output(const struct contest *contest) {
 
 void compare_say_findings(const struct contest *contest) {
     for (size_t i = 0; i < contest->count; i++)
-        say_failure(&contest->contestants[i]);
+        say_failure(contest, &contest->contestants[i]);
     say_output(contest);
 }

@@ -116,12 +116,15 @@ static void hear(struct run *run) {
                     "loaded, but the program brings its own malloc");
 }
 
-/* CMD has ended and the library was never heard of: what has the dynamic linker to say? */
+/* CMD has ended, nothing was heard of the library, and CMD's file gives no reason: can the library
+ * be loaded at all? */
 static void explain_silence(struct run *run) {
-    char *reason = run->obstacle != NULL ? text_copy(run->obstacle)
-                                         : library_find_obstacle(run->library);
-    say_verdict(run, false, reason != NULL ? reason : "the library did not report from there");
+    char *obstacle = library_find_obstacle(run->library);
+    char *reason = obstacle == NULL ? text_copy("the library did not report from there")
+                                    : text_format("%s cannot be loaded: %s", run->library, obstacle);
+    say_verdict(run, false, reason);
     free(reason);
+    free(obstacle);
 }
 
 /* ---- CMD ----------------------------------------------------------------------------------- */
@@ -137,6 +140,8 @@ static void follow(struct run *run) {
             say_verdict(run, false, run->obstacle);
     }
     hear(run);
+    if (!run->verdict_is_said && run->obstacle != NULL)
+        say_verdict(run, false, run->obstacle);
     if (!run->verdict_is_said)
         explain_silence(run);
 }
