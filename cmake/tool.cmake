@@ -11,7 +11,8 @@ if(ARENITE_TOOL_SOURCES AND ARENITE_PRODUCTS)
     find_package(PkgConfig REQUIRED)
     pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
     add_executable(arenite ${ARENITE_TOOL_SOURCES})
-    target_compile_definitions(arenite PRIVATE _GNU_SOURCE)
+    target_compile_definitions(arenite PRIVATE _GNU_SOURCE
+        ARENITE_VERSION="${PROJECT_VERSION}")
     target_include_directories(arenite PRIVATE ${PROJECT_SOURCE_DIR}/src
         ${PROJECT_SOURCE_DIR}/include)
     target_link_libraries(arenite PRIVATE arenite_strict PkgConfig::JANSSON m)

@@ -20,9 +20,9 @@ enum { LOWEST_FD = 64 };
 
 static void name_writer(const struct announce *announce, struct environment *environment,
                         const struct stat *status) {
-    char *value = text_format("%d:%llu:%llu", announce->writer_fd,
-                              (unsigned long long)status->st_dev,
-                              (unsigned long long)status->st_ino);
+    char *value =
+        text_format("%d:%llu:%llu", announce->writer_fd, (unsigned long long)status->st_dev,
+                    (unsigned long long)status->st_ino);
     environment_put(environment, ARENITE_ANNOUNCE_VARIABLE, value);
     free(value);
 }

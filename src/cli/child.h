@@ -11,18 +11,18 @@
 #include <sys/types.h>
 
 struct child_spec {
-    char **argv;  /* argv[0] is looked up in PATH as a shell does */
+    char **argv; /* argv[0] is looked up in PATH as a shell does */
     char **envp;
-    int fds[3];   /* what becomes its descriptors 0, 1, 2; -1 inherits the tool's */
+    int fds[3]; /* what becomes its descriptors 0, 1, 2; -1 inherits the tool's */
 };
 
 struct child {
     pid_t pid;
     int64_t start_ns;
-    int64_t end_ns;       /* this and the next are valid once child_reap returned true */
-    int exit_status;      /* the shell's convention: 128 + signal when killed */
-    int signal_number;    /* 0: it ended by itself */
-    struct rusage usage;  /* of the program and of all descendants that were waited for */
+    int64_t end_ns;      /* this and the next are valid once child_reap returned true */
+    int exit_status;     /* the shell's convention: 128 + signal when killed */
+    int signal_number;   /* 0: it ended by itself */
+    struct rusage usage; /* of the program and of all descendants that were waited for */
 };
 
 /* Starts the program; 0, or the negative errno with which it could not be executed. */

@@ -9,18 +9,14 @@
 
 #include <stdbool.h>
 
-#ifndef ARENITE_VERSION
-#define ARENITE_VERSION "0.1.0"
-#endif
-
 /* Exit statuses of the tool itself; `run` passes on CMD's in all other cases. */
 enum cli_status {
     CLI_OK = 0,
-    CLI_FAILED = 1,         /* the verb could not do its work: `compare`, a library not loaded */
-    CLI_USAGE = 2,          /* the command line is wrong */
+    CLI_FAILED = 1, /* the verb could not do its work: `compare`, a library not loaded */
+    CLI_USAGE = 2,  /* the command line is wrong */
     CLI_NOT_EXECUTABLE = 126,
     CLI_NOT_FOUND = 127,
-    CLI_SIGNAL_BASE = 128,  /* plus the number of the signal that killed CMD */
+    CLI_SIGNAL_BASE = 128, /* plus the number of the signal that killed CMD */
 };
 
 int run_verb(int argc, char **argv);

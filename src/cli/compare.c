@@ -97,8 +97,8 @@ static int wrong_option(int found, char **argv) {
     const char *option = argv[optind - 1];
     if (found == ':')
         return say_usage("compare", "compare: %s needs a value", option);
-    return say_usage("compare",
-                     "compare: unknown option %s; allowed are -n, --json, -o and --lib", option);
+    return say_usage("compare", "compare: unknown option %s; allowed are -n, --json, -o and --lib",
+                     option);
 }
 
 static int take_option(struct compare *compare, int found, char **argv) {

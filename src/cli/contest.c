@@ -57,8 +57,7 @@ static const struct peer {
 } peers[] = {
     {"jemalloc", {"libjemalloc.so.2", "libjemalloc.so"}},
     {"tcmalloc", {"libtcmalloc_minimal.so.4", "libtcmalloc.so.4", "libtcmalloc_minimal.so"}},
-    {"mimalloc",
-     {"libmimalloc.so.3", "libmimalloc.so.2", "libmimalloc.so.2.0", "libmimalloc.so"}},
+    {"mimalloc", {"libmimalloc.so.3", "libmimalloc.so.2", "libmimalloc.so.2.0", "libmimalloc.so"}},
 };
 
 enum { PEER_COUNT = sizeof peers / sizeof peers[0], FILE_COUNT = 6 };
@@ -87,7 +86,7 @@ static char *find_in(const char *prefix, const char *directory, const struct pee
 
 static char *find_peer(const struct peer *peer, const char *libc_directory) {
     static const char *const directories[] = {"/usr/local/lib64", "/usr/local/lib", "/usr/lib64",
-                                              "/usr/lib", "/lib64", "/lib"};
+                                              "/usr/lib",         "/lib64",         "/lib"};
     char *path = find_in("/usr", libc_directory, peer);
     if (path == NULL)
         path = find_in("", libc_directory, peer);

@@ -17,11 +17,11 @@ struct contestant {
     char *path;                  /* "" for glibc: nothing is preloaded */
     struct measurement *results; /* of the counted rounds */
     size_t result_count;
-    struct digest first_output;  /* of the first run of all, the warm-up's if there is one */
+    struct digest first_output; /* of the first run of all, the warm-up's if there is one */
     bool has_run;
-    bool varies;                 /* its own runs did not all print the same */
-    int exit_status;             /* the first that was not 0, else 0 */
-    struct tail errors;          /* the stderr of that run */
+    bool varies;        /* its own runs did not all print the same */
+    int exit_status;    /* the first that was not 0, else 0 */
+    struct tail errors; /* the stderr of that run */
 };
 
 struct contest {

@@ -18,12 +18,19 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Of this machine's own word size. */
+typedef ElfW(Ehdr) elf_header;
+typedef ElfW(Phdr) elf_segment;
+typedef ElfW(Shdr) elf_section;
+typedef ElfW(Sym) elf_symbol;
+typedef ElfW(Dyn) elf_dynamic;
+
 /* A table or string of a sane file is smaller; a damaged one must not make us ask for more. */
 enum { PART_BYTES_MAX = 64 << 20 };
 
 struct elf_reader {
     int fd;
-    ElfW(Ehdr) header;
+    elf_header header;
     struct elf_facts *facts;
 };
 
@@ -45,16 +52,16 @@ static void *read_part(int fd, uint64_t offset, uint64_t bytes) {
 /* ---- header and segments ------------------------------------------------------------------- */
 
 /* This program's own header tells what is native; the linker provides the symbol. */
-extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
+extern const elf_header __ehdr_start __attribute__((visibility("hidden")));
 
-static bool is_native(const ElfW(Ehdr) *header) {
+static bool is_native(const elf_header *header) {
     return header->e_ident[EI_CLASS] == __ehdr_start.e_ident[EI_CLASS] &&
            header->e_ident[EI_DATA] == __ehdr_start.e_ident[EI_DATA] &&
            header->e_machine == __ehdr_start.e_machine &&
-           header->e_phentsize == sizeof(ElfW(Phdr));
+           header->e_phentsize == sizeof(elf_segment);
 }
 
-static unsigned word_bits(const ElfW(Ehdr) *header) {
+static unsigned word_bits(const elf_header *header) {
     switch (header->e_ident[EI_CLASS]) {
     case ELFCLASS32:
         return 32;
@@ -65,7 +72,7 @@ static unsigned word_bits(const ElfW(Ehdr) *header) {
     }
 }
 
-static void read_interpreter(struct elf_reader *reader, const ElfW(Phdr) *segment) {
+static void read_interpreter(struct elf_reader *reader, const elf_segment *segment) {
     struct elf_facts *facts = reader->facts;
     size_t bytes = segment->p_filesz;
     if (bytes >= sizeof facts->interpreter)
@@ -75,9 +82,9 @@ static void read_interpreter(struct elf_reader *reader, const ElfW(Phdr) *segmen
     facts->interpreter[bytes] = '\0';
 }
 
-static bool says_pie(struct elf_reader *reader, const ElfW(Phdr) *segment) {
+static bool says_pie(struct elf_reader *reader, const elf_segment *segment) {
     bool pie = false;
-    ElfW(Dyn) *dynamic = read_part(reader->fd, segment->p_offset, segment->p_filesz);
+    elf_dynamic *dynamic = read_part(reader->fd, segment->p_offset, segment->p_filesz);
     for (size_t i = 0; dynamic != NULL && i < segment->p_filesz / sizeof *dynamic; i++)
         if (dynamic[i].d_tag == DT_FLAGS_1 && (dynamic[i].d_un.d_val & DF_1_PIE) != 0)
             pie = true;
@@ -89,7 +96,7 @@ static bool says_pie(struct elf_reader *reader, const ElfW(Phdr) *segment) {
 static bool walk_segments(struct elf_reader *reader) {
     bool pie = false;
     for (unsigned i = 0; i < reader->header.e_phnum; i++) {
-        ElfW(Phdr) segment;
+        elf_segment segment;
         uint64_t offset = reader->header.e_phoff + (uint64_t)i * sizeof segment;
         if (!read_exactly(reader->fd, &segment, sizeof segment, offset))
             break;
@@ -111,7 +118,7 @@ static enum elf_kind kind_of(const struct elf_reader *reader, bool pie) {
 
 /* ---- dynamic symbols ----------------------------------------------------------------------- */
 
-static bool defines_malloc(const ElfW(Sym) *symbols, size_t count, const char *names,
+static bool defines_malloc(const elf_symbol *symbols, size_t count, const char *names,
                            size_t names_bytes) {
     for (size_t i = 0; i < count; i++)
         if (symbols[i].st_shndx != SHN_UNDEF && symbols[i].st_name < names_bytes &&
@@ -121,28 +128,27 @@ static bool defines_malloc(const ElfW(Sym) *symbols, size_t count, const char *n
 }
 
 /* sections[symbols] is the dynamic symbol table; its sh_link names the strings. */
-static bool table_defines_malloc(struct elf_reader *reader, const ElfW(Shdr) *sections,
+static bool table_defines_malloc(struct elf_reader *reader, const elf_section *sections,
                                  size_t symbols) {
-    const ElfW(Shdr) *table = &sections[symbols];
+    const elf_section *table = &sections[symbols];
     if (table->sh_link >= reader->header.e_shnum)
         return false;
-    const ElfW(Shdr) *strings = &sections[table->sh_link];
-    ElfW(Sym) *symbol = read_part(reader->fd, table->sh_offset, table->sh_size);
+    const elf_section *strings = &sections[table->sh_link];
+    elf_symbol *symbol = read_part(reader->fd, table->sh_offset, table->sh_size);
     char *names = read_part(reader->fd, strings->sh_offset, strings->sh_size);
-    bool found =
-        symbol != NULL && names != NULL &&
-        defines_malloc(symbol, table->sh_size / sizeof *symbol, names, strings->sh_size);
+    bool found = symbol != NULL && names != NULL &&
+                 defines_malloc(symbol, table->sh_size / sizeof *symbol, names, strings->sh_size);
     free(symbol);
     free(names);
     return found;
 }
 
 static bool file_defines_malloc(struct elf_reader *reader) {
-    const ElfW(Ehdr) *header = &reader->header;
-    if (header->e_shentsize != sizeof(ElfW(Shdr)))
+    const elf_header *header = &reader->header;
+    if (header->e_shentsize != sizeof(elf_section))
         return false;
-    size_t bytes = (size_t)header->e_shnum * sizeof(ElfW(Shdr));
-    ElfW(Shdr) *sections = read_part(reader->fd, header->e_shoff, bytes);
+    size_t bytes = (size_t)header->e_shnum * sizeof(elf_section);
+    elf_section *sections = read_part(reader->fd, header->e_shoff, bytes);
     bool found = false;
     for (size_t i = 0; sections != NULL && i < header->e_shnum; i++)
         if (sections[i].sh_type == SHT_DYNSYM && table_defines_malloc(reader, sections, i))

@@ -17,9 +17,9 @@ enum elf_kind {
 
 struct elf_facts {
     enum elf_kind kind;
-    unsigned word_bits;     /* 32 or 64; 0 when the file says neither */
-    char interpreter[256];  /* the dynamic linker it asks for; "" when it asks for none */
-    bool defines_malloc;    /* its dynamic symbols define `malloc` */
+    unsigned word_bits;    /* 32 or 64; 0 when the file says neither */
+    char interpreter[256]; /* the dynamic linker it asks for; "" when it asks for none */
+    bool defines_malloc;   /* its dynamic symbols define `malloc` */
 };
 
 /* Reads the facts. 0, or a negative errno when the file cannot be read. */

@@ -18,10 +18,9 @@ struct verb {
 
 static int help_verb(int argc, char **argv);
 
-static const char help_help[] =
-    "usage: arenite help [VERB]\n"
-    "\n"
-    "Lists the verbs, or explains one.\n";
+static const char help_help[] = "usage: arenite help [VERB]\n"
+                                "\n"
+                                "Lists the verbs, or explains one.\n";
 
 static const struct verb verbs[] = {
     {"run", "run a program with Arenite as its allocator", run_help, run_verb},
@@ -112,7 +111,7 @@ static int print_help(const struct verb *verb) {
 }
 
 static int print_version(void) {
-    printf("arenite %s\n", ARENITE_VERSION);
+    printf("arenite %s\n", ARENITE_VERSION /* from the build */);
     return finish_output();
 }
 

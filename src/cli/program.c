@@ -28,8 +28,8 @@ static char *search_path(const char *name, const char *directories) {
     const char *start = directories;
     for (;;) {
         size_t length = strcspn(start, ":");
-        char *path = length == 0 ? text_copy(name)
-                                 : text_format("%.*s/%s", (int)length, start, name);
+        char *path =
+            length == 0 ? text_copy(name) : text_format("%.*s/%s", (int)length, start, name);
         if (is_executable_file(path))
             return path;
         free(path);

@@ -120,8 +120,9 @@ static void hear(struct run *run) {
  * be loaded at all? */
 static void explain_silence(struct run *run) {
     char *obstacle = library_find_obstacle(run->library);
-    char *reason = obstacle == NULL ? text_copy("the library did not report from there")
-                                    : text_format("%s cannot be loaded: %s", run->library, obstacle);
+    char *reason = obstacle == NULL
+                       ? text_copy("the library did not report from there")
+                       : text_format("%s cannot be loaded: %s", run->library, obstacle);
     say_verdict(run, false, reason);
     free(reason);
     free(obstacle);

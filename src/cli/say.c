@@ -12,8 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-__attribute__((format(printf, 1, 0)))
-static void write_line(const char *format, va_list arguments) {
+__attribute__((format(printf, 1, 0))) static void write_line(const char *format,
+                                                             va_list arguments) {
     char *message = text_format_v(format, arguments);
     char *line = text_format("arenite: %s\n", message);
     ssize_t written = write(STDERR_FILENO, line, strlen(line));

@@ -1,7 +1,7 @@
 #!/bin/sh
 # `arenite compare --json`: valid, exactly the documented keys, and the values of real runs.
 set -eu
-. "$(dirname "$0")/common.inc"
+. "$(dirname "$0")/lib.sh"
 command -v python3 >/dev/null || skip "no python3"
 
 run "$arenite" compare -n 2 --json -- sh -c 'echo "a \"quoted\" word"' "$(printf 'caf\303\251')"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # `arenite compare --lib NAME=PATH` enters any allocator; wrong options end with exit status 2.
 set -eu
-. "$(dirname "$0")/common.inc"
+. "$(dirname "$0")/lib.sh"
 
 # An allocator without a single constructor: nothing but the dynamic linker knows that it is there.
 cat >"$work/mine.c" <<'END'

@@ -1,7 +1,7 @@
 #!/bin/sh
 # `arenite compare` gives no figures for a library that was not really loaded.
 set -eu
-. "$(dirname "$0")/common.inc"
+. "$(dirname "$0")/lib.sh"
 
 # refuse PATTERN ARGUMENT...: exit status 1, no table, no JSON, the reason in words.
 refuse() {

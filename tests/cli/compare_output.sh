@@ -1,7 +1,7 @@
 #!/bin/sh
 # `arenite compare` notices when CMD's output depends on the allocator, and when on nothing.
 set -eu
-. "$(dirname "$0")/common.inc"
+. "$(dirname "$0")/lib.sh"
 
 run "$arenite" compare -n 2 -- sh -c 'case $LD_PRELOAD in *arenite*) echo b;; *) echo a;; esac'
 expect_status 0 "output differs"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # `arenite compare`: the table, whose rows and ratios can be trusted, and what it says besides.
 set -eu
-. "$(dirname "$0")/common.inc"
+. "$(dirname "$0")/lib.sh"
 
 run "$arenite" compare -n 2 -- sh -c 'echo hello; echo whisper >&2'
 expect_status 0 "compare"

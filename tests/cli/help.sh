@@ -1,7 +1,7 @@
 #!/bin/sh
 # The table of verbs: help, --version, and what is said to a wrong word.
 set -eu
-. "$(dirname "$0")/common.inc"
+. "$(dirname "$0")/lib.sh"
 
 run "$arenite" help
 expect_status 0 "help"

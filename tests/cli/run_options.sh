@@ -1,7 +1,7 @@
 #!/bin/sh
 # `arenite run -o` ends in ARENITE_OPTIONS, behind what is there; LD_PRELOAD keeps what it had.
 set -eu
-. "$(dirname "$0")/common.inc"
+. "$(dirname "$0")/lib.sh"
 
 show='echo "$ARENITE_OPTIONS"'
 run "$arenite" run -- sh -c 'echo "${ARENITE_OPTIONS-unset}"'

@@ -1,7 +1,7 @@
 #!/bin/sh
 # `arenite run` stands between its caller and CMD: signals pass, and what was ignored stays so.
 set -eu
-. "$(dirname "$0")/common.inc"
+. "$(dirname "$0")/lib.sh"
 command -v python3 >/dev/null || skip "no python3"
 
 # A signal sent to the tool alone arrives in CMD, whose own handler decides how it ends.

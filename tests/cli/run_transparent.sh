@@ -1,7 +1,7 @@
 #!/bin/sh
 # `arenite run` adds nothing to stdout, takes nothing from stdin, and ends as CMD ends.
 set -eu
-. "$(dirname "$0")/common.inc"
+. "$(dirname "$0")/lib.sh"
 
 head -c 300000 /dev/urandom >"$work/bytes"
 "$arenite" run -- cat <"$work/bytes" >"$work/copy" 2>"$work/err"

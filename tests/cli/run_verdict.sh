@@ -1,7 +1,7 @@
 #!/bin/sh
 # `arenite run` says truly whether it is active in CMD, and why not.
 set -eu
-. "$(dirname "$0")/common.inc"
+. "$(dirname "$0")/lib.sh"
 
 program='int main(void) { return 0; }'
 

@@ -1,4 +1,5 @@
-# common.inc - what the tests of the tool share; sourced, not run.
+#!/bin/sh
+# lib.sh - what the tests of the tool share; sourced, not run.
 # A test gets ARENITE_BUILD (the directory of arenite and libarenite.so) from the environment and
 # exits 0 when it passed, 77 when it cannot run here, 1 when it failed.
 
