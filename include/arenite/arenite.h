@@ -1,0 +1,49 @@
+/* arenite.h - the public interface of Arenite beyond the functions that libc declares.
+ * Layer: include (includes libc headers only).
+ *
+ * Programs need not include it: preloading or linking the library replaces malloc and its family,
+ * declared in <stdlib.h> and <malloc.h>. Here is what those headers lack. */
+#ifndef ARENITE_ARENITE_H
+#define ARENITE_ARENITE_H
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- allocation: functions that libc's headers do not declare --------------------------------- */
+
+/* C23: free, by a caller who knows the size it asked for last (and the alignment). What is said is
+ * compared with what is true; a size that the block cannot have had ends the process with a line
+ * on stderr. NULL does nothing. */
+void free_sized(void *memory, size_t bytes);
+void free_aligned_sized(void *memory, size_t alignment, size_t bytes);
+
+/* free, under a name that old programs use. */
+void cfree(void *memory);
+
+/* ---- allocation: the prefixed library ----------------------------------------------------------
+ * libarenite-prefixed.a has the family under these names and stands beside another malloc; blocks
+ * of the two must not be mixed. Meanings are those of the functions without the prefix. */
+
+void *arenite_malloc(size_t bytes);
+void arenite_free(void *memory);
+void *arenite_calloc(size_t count, size_t each_bytes);
+void *arenite_realloc(void *memory, size_t bytes);
+void *arenite_reallocarray(void *memory, size_t count, size_t each_bytes);
+void *arenite_memalign(size_t alignment, size_t bytes);
+void *arenite_aligned_alloc(size_t alignment, size_t bytes);
+int arenite_posix_memalign(void **memory, size_t alignment, size_t bytes);
+void *arenite_valloc(size_t bytes);
+void *arenite_pvalloc(size_t bytes);
+size_t arenite_malloc_usable_size(void *memory);
+void arenite_free_sized(void *memory, size_t bytes);
+void arenite_free_aligned_sized(void *memory, size_t alignment, size_t bytes);
+void arenite_cfree(void *memory);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

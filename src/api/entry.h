@@ -1,0 +1,61 @@
+/* entry.h - the fast paths, written once for every public function that allocates or frees.
+ * Layer: api (includes thread and below).
+ *
+ * A hit in the calling thread's quick lists touches nothing but the list and the block: no lock,
+ * no atomic operation, no test whether the library has begun (see start.h). Everything else is a
+ * call of entry_*_slow. */
+#ifndef ARENITE_API_ENTRY_H
+#define ARENITE_API_ENTRY_H
+
+#include "chunk/heap.h"
+#include "thread/thread.h"
+
+/* Return address of the public function: names the caller in a diagnosis. */
+#define ENTRY_CALLER() __builtin_return_address(0)
+
+/* NULL and errno = ENOMEM when there is no memory. */
+NOINLINE void *entry_malloc_slow(size_t bytes);
+NOINLINE void entry_free_slow(void *memory, const void *caller);
+
+/* alignment: a power of two. NULL without touching errno. */
+void *entry_aligned(size_t alignment, size_t bytes);
+
+/* What the pointer is; does not return when it is invalid. */
+struct block entry_find_block(void *memory, const char *operation, const void *caller);
+
+INLINE void *entry_malloc(size_t bytes) {
+    size_t index = quick_index_for(bytes);
+    if (LIKELY(index < QUICK_LISTS)) {
+        void *memory = quick_pop(&thread_current->quick, index);
+        if (LIKELY(memory != NULL)) {
+            return memory;
+        }
+    }
+    return entry_malloc_slow(bytes);
+}
+
+/* The chunk lies in a heap of ours, so its header may be read; one test then sees that pointer
+ * and size are aligned and the M flag is clear (P and A, the other two flags, may be either). */
+INLINE bool entry_free_quick(void *memory) {
+    page_entry entry = page_map_get(memory);
+    const struct heap *heap = page_entry_record(entry);
+    struct chunk *chunk = chunk_of_memory(memory);
+    if (UNLIKELY(page_entry_kind(entry) != PAGE_CHUNKS || !heap_contains(heap, chunk))) {
+        return false;
+    }
+    size_t bytes = chunk->size & ~(CHUNK_PREV_IN_USE | CHUNK_NON_MAIN);
+    size_t index = quick_index(bytes);
+    return LIKELY(is_aligned((uintptr_t)memory | bytes, CHUNK_ALIGNMENT) && index < QUICK_LISTS) &&
+           LIKELY(quick_push(&thread_current->quick, index, memory));
+}
+
+INLINE void entry_free(void *memory, const void *caller) {
+    if (UNLIKELY(memory == NULL)) {
+        return;
+    }
+    if (UNLIKELY(!entry_free_quick(memory))) {
+        entry_free_slow(memory, caller);
+    }
+}
+
+#endif

@@ -1,0 +1,108 @@
+/* malloc.c - malloc, free, calloc, realloc and reallocarray, and the slow side of every entry.
+ * Layer: api (includes thread and below).
+ *
+ * Semantics are those of ISO C, POSIX and, where these leave room, glibc 2.36: malloc(0) is a
+ * block of its own; realloc(p, 0) frees and returns NULL; requests above PTRDIFF_MAX fail; a
+ * failure sets errno to ENOMEM and leaves every block as it was; free keeps errno. Layers below
+ * never touch errno, so nothing has to be saved here.
+ * Thread-safe. Safe to enter from a signal handler that interrupted a slow path of its thread. */
+#include "api/entry.h"
+#include "api/foreign.h"
+#include "api/names.h"
+#include "api/start.h"
+
+#include "arenite/arenite.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static void *or_enomem(void *memory) {
+    if (UNLIKELY(memory == NULL)) {
+        errno = ENOMEM;
+    }
+    return memory;
+}
+
+/* ---- the slow side of entries --------------------------------------------------------------- */
+
+void *entry_malloc_slow(size_t bytes) {
+    start_ensure();
+    return or_enomem(bytes <= REQUEST_MAX_BYTES ? thread_malloc(bytes) : NULL);
+}
+
+struct block entry_find_block(void *memory, const char *operation, const void *caller) {
+    struct block block = thread_find_block(memory);
+    if (UNLIKELY(block.kind == BLOCK_INVALID)) {
+        const struct misuse misuse = {operation, memory, caller};
+        foreign_report(&misuse, block.error);
+    }
+    return block;
+}
+
+void entry_free_slow(void *memory, const void *caller) {
+    struct block block = entry_find_block(memory, "free", caller);
+    if (UNLIKELY(block.kind == BLOCK_FOREIGN)) {
+        foreign_free(memory, caller);
+        return;
+    }
+    thread_free(&block);
+}
+
+/* ---- public functions ----------------------------------------------------------------------- */
+
+EXPORT void *API(malloc)(size_t bytes) {
+    return entry_malloc(bytes);
+}
+
+EXPORT void API(free)(void *memory) {
+    entry_free(memory, ENTRY_CALLER());
+}
+
+API_EXPORT_WEAK void *API(calloc)(size_t count, size_t each_bytes) {
+    size_t bytes;
+    start_ensure();
+    bool fits = !mul_overflows(count, each_bytes, &bytes) && bytes <= REQUEST_MAX_BYTES;
+    return or_enomem(fits ? thread_calloc(bytes) : NULL);
+}
+
+/* Of a block, to more than 0 bytes. */
+static void *resize(void *memory, size_t bytes, const void *caller) {
+    struct block block = entry_find_block(memory, "realloc", caller);
+    if (UNLIKELY(block.kind == BLOCK_FOREIGN)) {
+        return foreign_realloc(memory, bytes, caller);
+    }
+    return or_enomem(bytes <= REQUEST_MAX_BYTES ? thread_realloc(&block, bytes) : NULL);
+}
+
+INLINE void *entry_realloc(void *memory, size_t bytes, const void *caller) {
+    if (memory == NULL) {
+        return entry_malloc(bytes);
+    }
+    if (bytes == 0) {
+        entry_free(memory, caller);
+        return NULL;
+    }
+    return resize(memory, bytes, caller);
+}
+
+EXPORT void *API(realloc)(void *memory, size_t bytes) {
+    return entry_realloc(memory, bytes, ENTRY_CALLER());
+}
+
+API_EXPORT_WEAK void *API(reallocarray)(void *memory, size_t count, size_t each_bytes) {
+    size_t bytes;
+    if (UNLIKELY(mul_overflows(count, each_bytes, &bytes))) {
+        return or_enomem(NULL);
+    }
+    return entry_realloc(memory, bytes, ENTRY_CALLER());
+}
+
+/* The old name of free, gone from libc's headers but not from old programs. */
+API_EXPORT_WEAK void API(cfree)(void *memory) {
+    entry_free(memory, ENTRY_CALLER());
+}
+
+API_LIBC_ALIAS(malloc);
+API_LIBC_ALIAS(free);
+API_LIBC_ALIAS(calloc);
+API_LIBC_ALIAS(realloc);
