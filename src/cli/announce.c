@@ -30,8 +30,9 @@ static void name_writer(const struct announce *announce, struct environment *env
 /* The writer's end under a high number that survives exec; under the old one if none is left. */
 static int move_up(int fd) {
     int high = fcntl(fd, F_DUPFD, LOWEST_FD);
-    if (high < 0)
+    if (high < 0) {
         return fcntl(fd, F_SETFD, 0) < 0 ? -1 : fd;
+    }
     close(fd);
     return high;
 }
@@ -39,8 +40,9 @@ static int move_up(int fd) {
 int announce_init(struct announce *announce, struct environment *environment) {
     *announce = (struct announce){-1, -1};
     int ends[2];
-    if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
+    if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
         return -errno;
+    }
     announce->reader_fd = ends[0];
     announce->writer_fd = move_up(ends[1]);
     struct stat status;
@@ -56,23 +58,26 @@ int announce_init(struct announce *announce, struct environment *environment) {
 }
 
 void announce_close_writer(struct announce *announce) {
-    if (announce->writer_fd >= 0)
+    if (announce->writer_fd >= 0) {
         close(announce->writer_fd);
+    }
     announce->writer_fd = -1;
 }
 
 void announce_destroy(struct announce *announce) {
     announce_close_writer(announce);
-    if (announce->reader_fd >= 0)
+    if (announce->reader_fd >= 0) {
         close(announce->reader_fd);
+    }
     announce->reader_fd = -1;
 }
 
 /* The sender's pid as seen from here, or 0 when the kernel gave none. */
 static pid_t sender_of(struct msghdr *message) {
     struct cmsghdr *control = CMSG_FIRSTHDR(message);
-    if (control == NULL || control->cmsg_type != SCM_CREDENTIALS)
+    if (control == NULL || control->cmsg_type != SCM_CREDENTIALS) {
         return 0;
+    }
     struct ucred credentials;
     memcpy(&credentials, CMSG_DATA(control), sizeof credentials);
     return credentials.pid;
@@ -98,9 +103,11 @@ bool announce_take(const struct announce *announce, pid_t pid,
             .msg_controllen = sizeof control,
         };
         ssize_t length = recvmsg(announce->reader_fd, &message, 0);
-        if (length < 0)
+        if (length < 0) {
             return false;
-        if (is_valid(announcement, length) && sender_of(&message) == pid)
+        }
+        if (is_valid(announcement, length) && sender_of(&message) == pid) {
             return true;
+        }
     }
 }

@@ -27,16 +27,19 @@ static int64_t now_ns(void) {
 /* ---- in the child -------------------------------------------------------------------------- */
 
 static bool redirect(const int fds[3]) {
-    for (int target = 0; target < 3; target++)
-        if (fds[target] >= 0 && dup2(fds[target], target) < 0)
+    for (int target = 0; target < 3; target++) {
+        if (fds[target] >= 0 && dup2(fds[target], target) < 0) {
             return false;
+        }
+    }
     return true;
 }
 
 static _Noreturn void become(const struct child_spec *spec, int error_fd) {
     signals_release();
-    if (redirect(spec->fds))
+    if (redirect(spec->fds)) {
         execvpe(spec->argv[0], spec->argv, spec->envp);
+    }
     int error = errno;
     ssize_t written = write(error_fd, &error, sizeof error);
     (void)written; /* the tool then sees an early exit, which is true as well */
@@ -58,33 +61,39 @@ static int read_exec_error(int fd) {
 static int fork_and_exec(const struct child_spec *spec, struct child *child, int error_pipe[2]) {
     child->start_ns = now_ns();
     child->pid = fork();
-    if (child->pid < 0)
+    if (child->pid < 0) {
         return errno;
-    if (child->pid == 0)
+    }
+    if (child->pid == 0) {
         become(spec, error_pipe[1]);
+    }
     close(error_pipe[1]);
     error_pipe[1] = -1;
     int error = read_exec_error(error_pipe[0]);
-    if (error != 0)
+    if (error != 0) {
         waitpid(child->pid, NULL, 0);
+    }
     return error;
 }
 
 int child_start(const struct child_spec *spec, struct child *child) {
     int error_pipe[2];
-    if (pipe2(error_pipe, O_CLOEXEC) < 0)
+    if (pipe2(error_pipe, O_CLOEXEC) < 0) {
         return -errno;
+    }
     int error = fork_and_exec(spec, child, error_pipe);
     close(error_pipe[0]);
-    if (error_pipe[1] >= 0)
+    if (error_pipe[1] >= 0) {
         close(error_pipe[1]);
+    }
     return -error;
 }
 
 bool child_reap(struct child *child) {
     int status;
-    if (wait4(child->pid, &status, WNOHANG, &child->usage) != child->pid)
+    if (wait4(child->pid, &status, WNOHANG, &child->usage) != child->pid) {
         return false;
+    }
     child->end_ns = now_ns();
     child->signal_number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     child->exit_status =

@@ -65,28 +65,32 @@ static int parse_run_count(struct compare *compare, const char *text) {
     char *end;
     errno = 0;
     long count = strtol(text, &end, 10);
-    if (end == text || *end != '\0' || errno != 0 || count < 1 || count > RUNS_MAX)
+    if (end == text || *end != '\0' || errno != 0 || count < 1 || count > RUNS_MAX) {
         return say_usage("compare", "compare: -n %s: expected a number from 1 to %d", text,
                          RUNS_MAX);
+    }
     compare->run_count = (size_t)count;
     return CLI_OK;
 }
 
 static int check_lib_option(const char *option) {
     size_t name_length = strcspn(option, "=");
-    if (name_length == 0 || option[name_length] == '\0' || option[name_length + 1] == '\0')
+    if (name_length == 0 || option[name_length] == '\0' || option[name_length + 1] == '\0') {
         return say_usage("compare", "compare: --lib %s: expected NAME=PATH", option);
-    if (strncmp(option, "glibc=", 6) == 0 || strncmp(option, "arenite=", 8) == 0)
+    }
+    if (strncmp(option, "glibc=", 6) == 0 || strncmp(option, "arenite=", 8) == 0) {
         return say_usage("compare",
                          "compare: --lib %s: the names glibc and arenite are taken; choose another",
                          option);
+    }
     return CLI_OK;
 }
 
 static int take_lib_option(struct compare *compare, char *option) {
     int status = check_lib_option(option);
-    if (status != CLI_OK)
+    if (status != CLI_OK) {
         return status;
+    }
     compare->lib_options =
         text_array_grow(compare->lib_options, compare->lib_option_count + 1, sizeof(char *));
     compare->lib_options[compare->lib_option_count++] = option;
@@ -95,8 +99,9 @@ static int take_lib_option(struct compare *compare, char *option) {
 
 static int wrong_option(int found, char **argv) {
     const char *option = argv[optind - 1];
-    if (found == ':')
+    if (found == ':') {
         return say_usage("compare", "compare: %s needs a value", option);
+    }
     return say_usage("compare", "compare: unknown option %s; allowed are -n, --json, -o and --lib",
                      option);
 }
@@ -124,11 +129,13 @@ static int parse(struct compare *compare, int argc, char **argv) {
     int found;
     while ((found = getopt_long(argc, argv, "+:n:o:", long_options, NULL)) != -1) {
         int status = take_option(compare, found, argv);
-        if (status != CLI_OK)
+        if (status != CLI_OK) {
             return status;
+        }
     }
-    if (optind == argc)
+    if (optind == argc) {
         return say_usage("compare", "compare: CMD is missing");
+    }
     compare->command = argv + optind;
     return CLI_OK;
 }
@@ -153,8 +160,9 @@ static int not_loaded(const struct contestant *contestant, const char *reason) {
 static int check_libraries(const struct contest *contest) {
     for (size_t i = 1; i < contest->count; i++) {
         char *obstacle = library_find_obstacle(contest->contestants[i].path);
-        if (obstacle == NULL)
+        if (obstacle == NULL) {
             continue;
+        }
         int status = not_loaded(&contest->contestants[i], obstacle);
         free(obstacle);
         return status;
@@ -173,15 +181,17 @@ static int enter_all(struct compare *compare) {
     contest_init(&compare->contest, library);
     free(library);
     contest_put_installed(&compare->contest);
-    for (size_t i = 0; i < compare->lib_option_count; i++)
+    for (size_t i = 0; i < compare->lib_option_count; i++) {
         enter_lib_option(&compare->contest, compare->lib_options[i]);
+    }
     return check_libraries(&compare->contest);
 }
 
 static int check_command(const char *command) {
     char *obstacle = program_find_obstacle(command);
-    if (obstacle == NULL)
+    if (obstacle == NULL) {
         return CLI_OK;
+    }
     say("nothing to compare: no allocator can be preloaded into %s: %s", command, obstacle);
     free(obstacle);
     return CLI_FAILED;
@@ -191,14 +201,16 @@ static int check_command(const char *command) {
 
 static void show_progress(struct compare *compare, const struct contestant *contestant) {
     compare->runs_done++;
-    if (isatty(STDERR_FILENO))
+    if (isatty(STDERR_FILENO)) {
         fprintf(stderr, "\r\033[Karenite: run %zu of %zu: %s", compare->runs_done,
                 compare->run_total, contestant->name);
+    }
 }
 
 static void clear_progress(void) {
-    if (isatty(STDERR_FILENO))
+    if (isatty(STDERR_FILENO)) {
         fputs("\r\033[K", stderr);
+    }
 }
 
 /* A preload from outside would be in all runs, and "glibc" would not be glibc. */
@@ -207,17 +219,21 @@ static void prepare_environment(const struct compare *compare, const struct cont
     environment_init(environment);
     environment_take(environment, "LD_PRELOAD");
     settings_apply(&compare->settings, environment);
-    if (contestant->path[0] != '\0')
+    if (contestant->path[0] != '\0') {
         environment_put(environment, "LD_PRELOAD", contestant->path);
-    if (!contestant->has_run)
+    }
+    if (!contestant->has_run) {
         trail_request(&compare->trail, environment);
+    }
 }
 
 static int check_trail(struct compare *compare, const struct contestant *contestant, pid_t pid) {
-    if (contestant->path[0] == '\0' || contestant->has_run)
+    if (contestant->path[0] == '\0' || contestant->has_run) {
         return CLI_OK;
-    if (trail_shows_loaded(&compare->trail, pid, contestant->path))
+    }
+    if (trail_shows_loaded(&compare->trail, pid, contestant->path)) {
         return CLI_OK;
+    }
     clear_progress();
     return not_loaded(contestant, "CMD ran without it");
 }
@@ -235,8 +251,9 @@ static int run_once(struct compare *compare, struct contestant *contestant, bool
     }
     int status = check_trail(compare, contestant, result.pid);
     contestant_add(contestant, &result, is_counted);
-    if (status == CLI_OK && signals_seen() != 0)
+    if (status == CLI_OK && signals_seen() != 0) {
         status = CLI_SIGNAL_BASE + signals_seen();
+    }
     return status;
 }
 
@@ -247,8 +264,9 @@ static int run_round(struct compare *compare, size_t round, bool is_counted) {
     for (size_t turn = 0; turn < contest->count; turn++) {
         size_t i = (round + turn) % contest->count;
         int status = run_once(compare, &contest->contestants[i], is_counted);
-        if (status != CLI_OK)
+        if (status != CLI_OK) {
             return status;
+        }
     }
     return CLI_OK;
 }
@@ -258,8 +276,9 @@ static int run_all(struct compare *compare) {
     size_t rounds = warm_up_rounds + compare->run_count;
     compare->run_total = rounds * compare->contest.count;
     int status = CLI_OK;
-    for (size_t round = 0; round < rounds && status == CLI_OK; round++)
+    for (size_t round = 0; round < rounds && status == CLI_OK; round++) {
         status = run_round(compare, round, round >= warm_up_rounds);
+    }
     clear_progress();
     return status;
 }
@@ -278,8 +297,9 @@ static int run_with_trail(struct compare *compare) {
 /* ---- the verb ------------------------------------------------------------------------------ */
 
 static void print_heading(const struct compare *compare) {
-    for (char **word = compare->command; *word != NULL; word++)
+    for (char **word = compare->command; *word != NULL; word++) {
         printf("%s%s", word == compare->command ? "" : " ", *word);
+    }
     printf("\nmedians of %zu run%s with each allocator, in turn, %s\n", compare->run_count,
            compare->run_count == 1 ? "" : "s",
            compare->run_count > 1 ? "after one warm-up round" : "without warm-up");
@@ -287,18 +307,21 @@ static void print_heading(const struct compare *compare) {
 
 static int report(const struct compare *compare) {
     compare_say_findings(&compare->contest);
-    if (compare->wants_json)
+    if (compare->wants_json) {
         return compare_print_json(&compare->contest, compare->command);
+    }
     print_heading(compare);
     return compare_print_table(&compare->contest);
 }
 
 static int compete(struct compare *compare) {
     int status = check_command(compare->command[0]);
-    if (status == CLI_OK)
+    if (status == CLI_OK) {
         status = enter_all(compare);
-    if (status == CLI_OK)
+    }
+    if (status == CLI_OK) {
         status = run_with_trail(compare);
+    }
     return status == CLI_OK ? report(compare) : status;
 }
 

@@ -11,8 +11,9 @@
 #include <string.h>
 
 static int finish_output(bool is_written) {
-    if (is_written && fflush(stdout) == 0 && !ferror(stdout))
+    if (is_written && fflush(stdout) == 0 && !ferror(stdout)) {
         return CLI_OK;
+    }
     say("cannot write the result to standard output");
     return CLI_FAILED;
 }
@@ -23,18 +24,21 @@ enum { NAME_WIDTH_MIN = 9 };
 
 static int name_width(const struct contest *contest) {
     size_t width = NAME_WIDTH_MIN;
-    for (size_t i = 0; i < contest->count; i++)
-        if (strlen(contest->contestants[i].name) > width)
+    for (size_t i = 0; i < contest->count; i++) {
+        if (strlen(contest->contestants[i].name) > width) {
             width = strlen(contest->contestants[i].name);
+        }
+    }
     return (int)width;
 }
 
 /* A figure and how many times glibc's it is; no ratio to what was too small to measure. */
 static void print_figure(double figure, double reference, int precision) {
-    if (reference > 0)
+    if (reference > 0) {
         printf(" %9.*f %6.2fx", precision, figure, figure / reference);
-    else
+    } else {
         printf(" %9.*f %7s", precision, figure, "-");
+    }
 }
 
 static void print_row(const struct contest *contest, const struct contestant *contestant,
@@ -55,8 +59,9 @@ int compare_print_table(const struct contest *contest) {
     int width = name_width(contest);
     printf("%-*s %9s %7s %9s %7s %9s %7s %9s %7s %9s %7s %5s  %s\n", width, "allocator", "wall s",
            "", "user s", "", "sys s", "", "RSS MiB", "", "minflt", "", "exit", "output");
-    for (size_t i = 0; i < contest->count; i++)
+    for (size_t i = 0; i < contest->count; i++) {
         print_row(contest, &contest->contestants[i], width);
+    }
     return finish_output(true);
 }
 
@@ -65,12 +70,15 @@ int compare_print_table(const struct contest *contest) {
 /* JSON text is Unicode, a command line is bytes: what is not UTF-8 loses its high bytes. */
 static json_t *json_of_bytes(const char *bytes) {
     json_t *text = json_string(bytes);
-    if (text != NULL)
+    if (text != NULL) {
         return text;
+    }
     char *ascii = text_copy(bytes);
-    for (char *byte = ascii; *byte != '\0'; byte++)
-        if ((unsigned char)*byte > 0x7f)
+    for (char *byte = ascii; *byte != '\0'; byte++) {
+        if ((unsigned char)*byte > 0x7f) {
             *byte = '?';
+        }
+    }
     text = json_string(ascii);
     free(ascii);
     return text;
@@ -78,8 +86,9 @@ static json_t *json_of_bytes(const char *bytes) {
 
 static json_t *json_of_command(char **command) {
     json_t *words = json_array();
-    for (char **word = command; *word != NULL; word++)
+    for (char **word = command; *word != NULL; word++) {
         json_array_append_new(words, json_of_bytes(*word));
+    }
     return words;
 }
 
@@ -111,8 +120,9 @@ int compare_print_json(const struct contest *contest, char **command) {
     json_object_set_new(root, "runs",
                         json_integer((json_int_t)contest->contestants[0].result_count));
     json_t *libs = json_array();
-    for (size_t i = 0; i < contest->count; i++)
+    for (size_t i = 0; i < contest->count; i++) {
         json_array_append_new(libs, json_of_contestant(contest, &contest->contestants[i]));
+    }
     json_object_set_new(root, "libs", libs);
     bool is_written = json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) == 0;
     is_written = is_written && fputs("\n", stdout) >= 0;
@@ -133,8 +143,9 @@ static void say_errors(const struct tail *errors) {
 static void say_failure(const struct contest *contest, const struct contestant *contestant) {
     const struct contestant *glibc = &contest->contestants[0];
     const struct tail *errors = &contestant->errors;
-    if (contestant->exit_status == 0)
+    if (contestant->exit_status == 0) {
         return;
+    }
     bool is_repeated = contestant != glibc && strcmp(errors->text, glibc->errors.text) == 0;
     say("CMD failed under %s with exit status %d; its stderr%s", contestant->name,
         contestant->exit_status,
@@ -142,8 +153,9 @@ static void say_failure(const struct contest *contest, const struct contestant *
         : is_repeated             ? " is the same as under glibc"
         : errors->is_cut          ? " ends in:"
                                   : ":");
-    if (!is_repeated)
+    if (!is_repeated) {
         say_errors(errors);
+    }
 }
 
 static void say_output(const struct contest *contest) {
@@ -152,15 +164,18 @@ static void say_output(const struct contest *contest) {
             "\"differs\" tells nothing about the allocators");
         return;
     }
-    for (size_t i = 1; i < contest->count; i++)
-        if (!contest_output_is_same(contest, &contest->contestants[i]))
+    for (size_t i = 1; i < contest->count; i++) {
+        if (!contest_output_is_same(contest, &contest->contestants[i])) {
             say("CMD's output under %s differs from that under glibc%s",
                 contest->contestants[i].name,
                 contest->contestants[i].varies ? ", and from run to run" : "");
+        }
+    }
 }
 
 void compare_say_findings(const struct contest *contest) {
-    for (size_t i = 0; i < contest->count; i++)
+    for (size_t i = 0; i < contest->count; i++) {
         say_failure(contest, &contest->contestants[i]);
+    }
     say_output(contest);
 }

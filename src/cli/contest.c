@@ -14,9 +14,11 @@
 /* ---- entering ------------------------------------------------------------------------------ */
 
 static struct contestant *find(const struct contest *contest, const char *name) {
-    for (size_t i = 0; i < contest->count; i++)
-        if (strcmp(contest->contestants[i].name, name) == 0)
+    for (size_t i = 0; i < contest->count; i++) {
+        if (strcmp(contest->contestants[i].name, name) == 0) {
             return &contest->contestants[i];
+        }
+    }
     return NULL;
 }
 
@@ -67,8 +69,9 @@ enum { PEER_COUNT = sizeof peers / sizeof peers[0], FILE_COUNT = 6 };
 static int take_libc_directory(struct dl_phdr_info *object, size_t bytes, void *directory) {
     (void)bytes;
     const char *name = text_base_name(object->dlpi_name);
-    if (strncmp(name, "libc.so", 7) != 0 || name == object->dlpi_name)
+    if (strncmp(name, "libc.so", 7) != 0 || name == object->dlpi_name) {
         return 0;
+    }
     *(char **)directory =
         text_format("%.*s", (int)(name - object->dlpi_name - 1), object->dlpi_name);
     return 1;
@@ -77,8 +80,9 @@ static int take_libc_directory(struct dl_phdr_info *object, size_t bytes, void *
 static char *find_in(const char *prefix, const char *directory, const struct peer *peer) {
     for (size_t i = 0; i < FILE_COUNT && peer->files[i] != NULL; i++) {
         char *path = text_format("%s%s/%s", prefix, directory, peer->files[i]);
-        if (access(path, R_OK) == 0)
+        if (access(path, R_OK) == 0) {
             return path;
+        }
         free(path);
     }
     return NULL;
@@ -88,10 +92,12 @@ static char *find_peer(const struct peer *peer, const char *libc_directory) {
     static const char *const directories[] = {"/usr/local/lib64", "/usr/local/lib", "/usr/lib64",
                                               "/usr/lib",         "/lib64",         "/lib"};
     char *path = find_in("/usr", libc_directory, peer);
-    if (path == NULL)
+    if (path == NULL) {
         path = find_in("", libc_directory, peer);
-    for (size_t i = 0; path == NULL && i < sizeof directories / sizeof directories[0]; i++)
+    }
+    for (size_t i = 0; path == NULL && i < sizeof directories / sizeof directories[0]; i++) {
         path = find_in("", directories[i], peer);
+    }
     return path;
 }
 
@@ -100,10 +106,11 @@ void contest_put_installed(struct contest *contest) {
     dl_iterate_phdr(take_libc_directory, &libc_directory);
     for (size_t i = 0; i < PEER_COUNT; i++) {
         char *path = find_peer(&peers[i], libc_directory == NULL ? "/lib" : libc_directory);
-        if (path == NULL)
+        if (path == NULL) {
             say("%s is not installed and left out", peers[i].name);
-        else
+        } else {
             contest_put(contest, peers[i].name, path);
+        }
         free(path);
     }
     free(libc_directory);
@@ -112,22 +119,24 @@ void contest_put_installed(struct contest *contest) {
 /* ---- results ------------------------------------------------------------------------------- */
 
 static void take_output(struct contestant *contestant, struct digest output) {
-    if (!contestant->has_run)
+    if (contestant->result_count == 0) {
         contestant->first_output = output;
-    else if (!digest_equal(contestant->first_output, output))
+    } else if (!digest_equal(contestant->first_output, output)) {
         contestant->varies = true;
-    contestant->has_run = true;
+    }
 }
 
 void contestant_add(struct contestant *contestant, const struct measurement *result,
                     bool is_counted) {
-    take_output(contestant, result->output);
+    contestant->has_run = true;
     if (contestant->exit_status == 0 && result->exit_status != 0) {
         contestant->exit_status = result->exit_status;
         contestant->errors = result->errors;
     }
-    if (!is_counted)
+    if (!is_counted) {
         return;
+    }
+    take_output(contestant, result->output);
     contestant->results = text_array_grow(contestant->results, contestant->result_count + 1,
                                           sizeof *contestant->results);
     contestant->results[contestant->result_count++] = *result;
@@ -176,8 +185,9 @@ static double minflt_of(const struct measurement *result) {
 static double median_of(const struct contestant *contestant,
                         double (*figure_of)(const struct measurement *)) {
     double *numbers = text_array(contestant->result_count, sizeof *numbers);
-    for (size_t i = 0; i < contestant->result_count; i++)
+    for (size_t i = 0; i < contestant->result_count; i++) {
         numbers[i] = figure_of(&contestant->results[i]);
+    }
     double result = median(numbers, contestant->result_count);
     free(numbers);
     return result;

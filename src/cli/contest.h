@@ -17,8 +17,8 @@ struct contestant {
     char *path;                  /* "" for glibc: nothing is preloaded */
     struct measurement *results; /* of the counted rounds */
     size_t result_count;
-    struct digest first_output; /* of the first run of all, the warm-up's if there is one */
-    bool has_run;
+    struct digest first_output; /* of the first counted run */
+    bool has_run;               /* counted or not */
     bool varies;        /* its own runs did not all print the same */
     int exit_status;    /* the first that was not 0, else 0 */
     struct tail errors; /* the stderr of that run */
@@ -48,13 +48,13 @@ void contest_put(struct contest *contest, const char *name, const char *path);
 /* Enters jemalloc, tcmalloc and mimalloc where they are installed; says which are not. */
 void contest_put_installed(struct contest *contest);
 
-/* Takes a run into account; is_counted: its figures too. */
+/* Takes a run into account; is_counted: its figures and output too, and not only its failure. */
 void contestant_add(struct contestant *contestant, const struct measurement *result,
                     bool is_counted);
 
 struct figures contestant_figures(const struct contestant *contestant);
 
-/* Every one of its runs printed exactly what glibc's first run printed. */
+/* Every counted run of it printed exactly what glibc's first counted run printed. */
 bool contest_output_is_same(const struct contest *contest, const struct contestant *contestant);
 
 #endif

@@ -18,13 +18,15 @@ static void append_entry(struct environment *environment, char *entry) {
 void environment_init(struct environment *environment) {
     environment->entries = text_array(1, sizeof(char *));
     environment->count = 0;
-    for (char **entry = environ; *entry != NULL; entry++)
+    for (char **entry = environ; *entry != NULL; entry++) {
         append_entry(environment, text_copy(*entry));
+    }
 }
 
 void environment_destroy(struct environment *environment) {
-    for (size_t i = 0; i < environment->count; i++)
+    for (size_t i = 0; i < environment->count; i++) {
         free(environment->entries[i]);
+    }
     free(environment->entries);
     environment->entries = NULL;
     environment->count = 0;
@@ -36,8 +38,9 @@ static size_t find_index(const struct environment *environment, const char *name
     size_t i = 0;
     for (; i < environment->count; i++) {
         const char *entry = environment->entries[i];
-        if (strncmp(entry, name, length) == 0 && entry[length] == '=')
+        if (strncmp(entry, name, length) == 0 && entry[length] == '=') {
             break;
+        }
     }
     return i;
 }
@@ -60,8 +63,9 @@ void environment_put(struct environment *environment, const char *name, const ch
 
 void environment_take(struct environment *environment, const char *name) {
     size_t i = find_index(environment, name);
-    if (i == environment->count)
+    if (i == environment->count) {
         return;
+    }
     free(environment->entries[i]);
     size_t moved = environment->count - i; /* the closing NULL moves too */
     memmove(&environment->entries[i], &environment->entries[i + 1], moved * sizeof(char *));
@@ -78,17 +82,19 @@ static void join(struct environment *environment, const char *name, const char *
 void environment_prepend(struct environment *environment, const char *name, const char *value,
                          char separator) {
     const char *old = environment_find(environment, name);
-    if (old == NULL || old[0] == '\0')
+    if (old == NULL || old[0] == '\0') {
         environment_put(environment, name, value);
-    else
+    } else {
         join(environment, name, value, old, separator);
+    }
 }
 
 void environment_append(struct environment *environment, const char *name, const char *value,
                         char separator) {
     const char *old = environment_find(environment, name);
-    if (old == NULL || old[0] == '\0')
+    if (old == NULL || old[0] == '\0') {
         environment_put(environment, name, value);
-    else
+    } else {
         join(environment, name, old, value, separator);
+    }
 }

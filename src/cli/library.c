@@ -29,8 +29,9 @@
 static char *tool_directory(void) {
     char path[PATH_MAX];
     ssize_t length = readlink(SELF, path, sizeof path - 1);
-    if (length <= 0)
+    if (length <= 0) {
         return NULL;
+    }
     path[length] = '\0';
     *strrchr(path, '/') = '\0'; /* the link's target is absolute */
     return text_copy(path);
@@ -51,10 +52,12 @@ char *library_find(char **obstacle) {
         return NULL;
     }
     char *path = existing_path(directory, LIBRARY_NAME);
-    if (path == NULL)
+    if (path == NULL) {
         path = existing_path(directory, "../lib/" LIBRARY_NAME);
-    if (path == NULL)
+    }
+    if (path == NULL) {
         *obstacle = text_format("no %s in %s or %s/../lib", LIBRARY_NAME, directory, directory);
+    }
     free(directory);
     return path;
 }
@@ -65,20 +68,23 @@ char *library_find(char **obstacle) {
 static char *linker_reason(const char *message) {
     static const char marker[] = "cannot be preloaded (";
     const char *reason = strstr(message, marker);
-    if (reason == NULL)
+    if (reason == NULL) {
         return NULL;
+    }
     reason += strlen(marker);
     return text_format("%.*s", (int)strcspn(reason, ")\n"), reason);
 }
 
 static char *judge_trial(const struct measurement *trial) {
     char *reason = linker_reason(trial->errors.text);
-    if (reason != NULL || trial->exit_status == 0)
+    if (reason != NULL || trial->exit_status == 0) {
         return reason;
-    if (trial->exit_status > CLI_SIGNAL_BASE)
+    }
+    if (trial->exit_status > CLI_SIGNAL_BASE) {
         return text_format("a trivial program dies of signal %d (%s) with it",
                            trial->exit_status - CLI_SIGNAL_BASE,
                            strsignal(trial->exit_status - CLI_SIGNAL_BASE));
+    }
     return text_format("a trivial program fails with it: %.*s",
                        (int)strcspn(trial->errors.text, "\n"), trial->errors.text);
 }
@@ -114,12 +120,14 @@ static char *judge_facts(const struct elf_facts *facts) {
 }
 
 char *library_find_obstacle(const char *path) {
-    if (strpbrk(path, ": \t\n") != NULL)
+    if (strpbrk(path, ": \t\n") != NULL) {
         return text_copy("LD_PRELOAD cannot express a path with a space or a colon in it");
+    }
     struct elf_facts facts;
     int error = elf_read_facts(path, &facts);
-    if (error != 0)
+    if (error != 0) {
         return text_copy(strerror(-error));
+    }
     char *obstacle = judge_facts(&facts);
     return obstacle != NULL ? obstacle : try_preload(path);
 }

@@ -31,9 +31,11 @@ static const struct verb verbs[] = {
 enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };
 
 static const struct verb *verb_find(const char *name) {
-    for (size_t i = 0; i < VERB_COUNT; i++)
-        if (strcmp(verbs[i].name, name) == 0)
+    for (size_t i = 0; i < VERB_COUNT; i++) {
+        if (strcmp(verbs[i].name, name) == 0) {
             return &verbs[i];
+        }
+    }
     return NULL;
 }
 
@@ -51,8 +53,9 @@ static size_t least(size_t a, size_t b, size_t c) {
 static size_t edit_distance(const char *a, const char *b) {
     size_t row[NAME_LENGTH_MAX + 1];
     size_t length = strlen(b);
-    for (size_t j = 0; j <= length; j++)
+    for (size_t j = 0; j <= length; j++) {
         row[j] = j;
+    }
     for (size_t i = 0; a[i] != '\0'; i++) {
         size_t diagonal = row[0];
         row[0] = i + 1;
@@ -82,8 +85,9 @@ static const struct verb *verb_find_nearest(const char *name) {
 
 static int unknown_verb(const char *name) {
     const struct verb *nearest = verb_find_nearest(name);
-    if (nearest != NULL)
+    if (nearest != NULL) {
         return say_usage("", "no verb `%s`; did you mean `%s`?", name, nearest->name);
+    }
     return say_usage("", "no verb `%s`", name);
 }
 
@@ -91,16 +95,18 @@ static int unknown_verb(const char *name) {
 
 /* A full disk or a closed pipe must not look like success. */
 static int finish_output(void) {
-    if (fflush(stdout) == 0 && !ferror(stdout))
+    if (fflush(stdout) == 0 && !ferror(stdout)) {
         return CLI_OK;
+    }
     say("cannot write to standard output");
     return CLI_FAILED;
 }
 
 static int print_overview(void) {
     printf("usage: arenite VERB [ARGUMENT...]\n\n");
-    for (size_t i = 0; i < VERB_COUNT; i++)
+    for (size_t i = 0; i < VERB_COUNT; i++) {
         printf("  %-10s %s\n", verbs[i].name, verbs[i].summary);
+    }
     printf("\n`arenite help VERB` explains one; `arenite --version` prints the version.\n");
     return finish_output();
 }
@@ -116,10 +122,12 @@ static int print_version(void) {
 }
 
 static int help_verb(int argc, char **argv) {
-    if (argc > 2)
+    if (argc > 2) {
         return say_usage("help", "help: one VERB at most, but %d words were given", argc - 1);
-    if (argc == 1)
+    }
+    if (argc == 1) {
         return print_overview();
+    }
     const struct verb *verb = verb_find(argv[1]);
     return verb == NULL ? unknown_verb(argv[1]) : print_help(verb);
 }
@@ -131,16 +139,21 @@ static bool is_help(const char *word) {
 }
 
 int main(int argc, char **argv) {
-    if (argc < 2)
+    if (argc < 2) {
         return say_usage("", "a verb is missing");
-    if (is_help(argv[1]))
+    }
+    if (is_help(argv[1])) {
         return print_overview();
-    if (strcmp(argv[1], "--version") == 0)
+    }
+    if (strcmp(argv[1], "--version") == 0) {
         return print_version();
+    }
     const struct verb *verb = verb_find(argv[1]);
-    if (verb == NULL)
+    if (verb == NULL) {
         return unknown_verb(argv[1]);
-    if (argc > 2 && is_help(argv[2]))
+    }
+    if (argc > 2 && is_help(argv[2])) {
         return print_help(verb);
+    }
     return verb->function(argc - 1, argv + 1);
 }

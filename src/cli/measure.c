@@ -22,8 +22,9 @@ static const uint64_t fnv_prime = 0x100000001b3u;
 
 static void digest_add(struct digest *digest, const char *data, size_t bytes) {
     uint64_t hash = digest->hash;
-    for (size_t i = 0; i < bytes; i++)
+    for (size_t i = 0; i < bytes; i++) {
         hash = (hash ^ (unsigned char)data[i]) * fnv_prime;
+    }
     digest->hash = hash;
     digest->length_bytes += bytes;
 }
@@ -58,8 +59,9 @@ struct measuring {
 };
 
 static void close_fd(int *fd) {
-    if (*fd >= 0)
+    if (*fd >= 0) {
         close(*fd);
+    }
     *fd = -1;
 }
 
@@ -75,12 +77,14 @@ static void keep_standard_descriptors_taken(void) {
 
 static int open_pipes(struct measuring *run) {
     run->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (run->null_fd < 0)
+    if (run->null_fd < 0) {
         return -errno;
+    }
     for (int stream = 0; stream < STREAM_COUNT; stream++) {
         int ends[2];
-        if (pipe2(ends, O_CLOEXEC) < 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0)
+        if (pipe2(ends, O_CLOEXEC) < 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0) {
             return -errno;
+        }
         run->readers[stream] = (struct pollfd){.fd = ends[0], .events = POLLIN};
         run->write_fds[stream] = ends[1];
     }
@@ -89,30 +93,34 @@ static int open_pipes(struct measuring *run) {
 
 static void close_program_ends(struct measuring *run) {
     close_fd(&run->null_fd);
-    for (int stream = 0; stream < STREAM_COUNT; stream++)
+    for (int stream = 0; stream < STREAM_COUNT; stream++) {
         close_fd(&run->write_fds[stream]);
+    }
 }
 
 static void close_pipes(struct measuring *run) {
     close_program_ends(run);
-    for (int stream = 0; stream < STREAM_COUNT; stream++)
+    for (int stream = 0; stream < STREAM_COUNT; stream++) {
         close_fd(&run->readers[stream].fd);
+    }
 }
 
 /* Takes what is there; false when nothing is, and then the stream may be at its end. */
 static bool drain_once(struct measuring *run, int stream) {
     static char buffer[1 << 16];
     ssize_t got = read(run->readers[stream].fd, buffer, sizeof buffer);
-    if (got < 0)
+    if (got < 0) {
         return false;
+    }
     if (got == 0) {
         close_fd(&run->readers[stream].fd);
         return false;
     }
-    if (stream == OUTPUT)
+    if (stream == OUTPUT) {
         digest_add(&run->result->output, buffer, (size_t)got);
-    else
+    } else {
         tail_add(&run->result->errors, buffer, (size_t)got);
+    }
     return true;
 }
 
@@ -120,9 +128,11 @@ static bool drain_once(struct measuring *run, int stream) {
 static void drain_rest(struct measuring *run) {
     for (int stream = 0; stream < STREAM_COUNT; stream++) {
         int rounds = 32; /* of 64 KiB, the largest pipe an ordinary user can ask for is 1 MiB */
-        while (rounds-- > 0 && run->readers[stream].fd >= 0)
-            if (!drain_once(run, stream))
+        while (rounds-- > 0 && run->readers[stream].fd >= 0) {
+            if (!drain_once(run, stream)) {
                 break;
+            }
+        }
     }
 }
 
@@ -130,11 +140,14 @@ static void drain_rest(struct measuring *run) {
 
 static void wait_for_end(struct measuring *run) {
     while (!child_reap(&run->child)) {
-        if (signals_poll(run->readers, STREAM_COUNT, -1) <= 0)
+        if (signals_poll(run->readers, STREAM_COUNT, -1) <= 0) {
             continue;
-        for (int stream = 0; stream < STREAM_COUNT; stream++)
-            if (run->readers[stream].revents != 0)
+        }
+        for (int stream = 0; stream < STREAM_COUNT; stream++) {
+            if (run->readers[stream].revents != 0) {
                 drain_once(run, stream);
+            }
+        }
     }
 }
 
@@ -154,8 +167,9 @@ static void take_figures(const struct child *child, struct measurement *result) 
 
 static int start(struct measuring *run, const struct measure_spec *spec) {
     int error = open_pipes(run);
-    if (error != 0)
+    if (error != 0) {
         return error;
+    }
     struct child_spec child_spec = {
         .argv = spec->argv,
         .envp = spec->envp,

@@ -57,8 +57,9 @@ struct run {
 
 static int wrong_option(int found, char **argv) {
     const char *option = argv[optind - 1];
-    if (found == ':')
+    if (found == ':') {
         return say_usage("run", "run: %s needs a value: NAME=VALUE", option);
+    }
     return say_usage("run", "run: unknown option %s; allowed are -o and --summary", option);
 }
 
@@ -67,15 +68,17 @@ static int parse(struct run *run, int argc, char **argv) {
     opterr = 0;
     int found;
     while ((found = getopt_long(argc, argv, "+:o:", long_options, NULL)) != -1) {
-        if (found == 's')
+        if (found == 's') {
             run->wants_summary = true;
-        else if (found != 'o')
+        } else if (found != 'o') {
             return wrong_option(found, argv);
-        else if (settings_add(&run->settings, "run", optarg) != CLI_OK)
+        } else if (settings_add(&run->settings, "run", optarg) != CLI_OK) {
             return CLI_USAGE;
+        }
     }
-    if (optind == argc)
+    if (optind == argc) {
         return say_usage("run", "run: CMD is missing");
+    }
     run->command = argv + optind;
     return CLI_OK;
 }
@@ -84,36 +87,42 @@ static int parse(struct run *run, int argc, char **argv) {
 
 static void prepare(struct run *run) {
     environment_init(&run->environment);
-    if (run->wants_summary)
+    if (run->wants_summary) {
         settings_add(&run->settings, "run", "stats_at_exit=1");
+    }
     settings_apply(&run->settings, &run->environment);
     run->library = library_find(&run->obstacle);
-    if (run->library == NULL)
+    if (run->library == NULL) {
         return;
+    }
     environment_prepend(&run->environment, "LD_PRELOAD", run->library, ':');
     run->obstacle = program_find_obstacle(run->command[0]);
     int error = announce_init(&run->announce, &run->environment);
-    if (error != 0 && run->obstacle == NULL)
+    if (error != 0 && run->obstacle == NULL) {
         run->obstacle = text_format("no socket to hear from it: %s", strerror(-error));
+    }
 }
 
 /* ---- the verdict --------------------------------------------------------------------------- */
 
 static void say_verdict(struct run *run, bool active, const char *reason) {
-    if (active)
+    if (active) {
         say("active in %s (process %d, %s)", run->command[0], run->child.pid, run->library);
-    else
+    } else {
         say("not active in %s: %s", run->command[0], reason);
+    }
     run->verdict_is_said = true;
 }
 
 static void hear(struct run *run) {
     struct arenite_announcement announcement;
-    if (run->verdict_is_said || run->announce.reader_fd < 0)
+    if (run->verdict_is_said || run->announce.reader_fd < 0) {
         return;
-    if (announce_take(&run->announce, run->child.pid, &announcement))
+    }
+    if (announce_take(&run->announce, run->child.pid, &announcement)) {
         say_verdict(run, announcement.malloc_is_ours != 0,
                     "loaded, but the program brings its own malloc");
+    }
 }
 
 /* CMD has ended, nothing was heard of the library, and CMD's file gives no reason: can the library
@@ -137,21 +146,25 @@ static void follow(struct run *run) {
         bool doubting = !run->verdict_is_said && run->obstacle != NULL;
         int ready = signals_poll(&reader, 1, doubting ? DOUBT_MS : -1);
         hear(run);
-        if (ready == 0 && !run->verdict_is_said)
+        if (ready == 0 && !run->verdict_is_said) {
             say_verdict(run, false, run->obstacle);
+        }
     }
     hear(run);
-    if (!run->verdict_is_said && run->obstacle != NULL)
+    if (!run->verdict_is_said && run->obstacle != NULL) {
         say_verdict(run, false, run->obstacle);
-    if (!run->verdict_is_said)
+    }
+    if (!run->verdict_is_said) {
         explain_silence(run);
+    }
 }
 
 static int run_command(struct run *run) {
     struct child_spec spec = {run->command, run->environment.entries, {-1, -1, -1}};
     int error = child_start(&spec, &run->child);
-    if (error != 0)
+    if (error != 0) {
         return say_not_started(run->command[0], -error);
+    }
     announce_close_writer(&run->announce);
     signals_forward_to(run->child.pid);
     follow(run);
@@ -166,11 +179,12 @@ static double seconds(struct timeval time) {
 
 static void say_summary(const struct child *child) {
     const struct rusage *usage = &child->usage;
-    if (child->signal_number != 0)
+    if (child->signal_number != 0) {
         say("exit status %d (signal %d: %s)", child->exit_status, child->signal_number,
             strsignal(child->signal_number));
-    else
+    } else {
         say("exit status %d", child->exit_status);
+    }
     say("wall %.3f s, user %.3f s, sys %.3f s", (double)(child->end_ns - child->start_ns) / 1e9,
         seconds(usage->ru_utime), seconds(usage->ru_stime));
     say("peak RSS %.1f MiB, minor faults %ld, major faults %ld", (double)usage->ru_maxrss / 1024,
@@ -193,8 +207,9 @@ int run_verb(int argc, char **argv) {
         signals_hold();
         status = run_command(&run);
         signals_release();
-        if (run.wants_summary && run.child.end_ns != 0)
+        if (run.wants_summary && run.child.end_ns != 0) {
             say_summary(&run.child);
+        }
     }
     destroy(&run);
     return status;

@@ -12,13 +12,15 @@ static const char name_letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_.";
 
 int settings_add(struct settings *settings, const char *verb, const char *setting) {
     size_t name_length = strspn(setting, name_letters);
-    if (name_length == 0 || setting[name_length] != '=')
+    if (name_length == 0 || setting[name_length] != '=') {
         return say_usage(verb,
                          "%s: -o %s: expected NAME=VALUE, NAME of small letters, digits, `_`, `.`",
                          verb, setting);
-    if (strchr(setting, ',') != NULL)
+    }
+    if (strchr(setting, ',') != NULL) {
         return say_usage(verb, "%s: -o %s: a comma separates options; give one -o for each", verb,
                          setting);
+    }
     char *joined = settings->joined == NULL ? text_copy(setting)
                                             : text_format("%s,%s", settings->joined, setting);
     free(settings->joined);
@@ -32,6 +34,7 @@ void settings_destroy(struct settings *settings) {
 }
 
 void settings_apply(const struct settings *settings, struct environment *environment) {
-    if (settings->joined != NULL)
+    if (settings->joined != NULL) {
         environment_append(environment, "ARENITE_OPTIONS", settings->joined, ',');
+    }
 }

@@ -21,11 +21,13 @@ static volatile sig_atomic_t forward_pid;
 
 static void on_signal(int number, siginfo_t *info, void *context) {
     (void)context;
-    if (number == SIGCHLD)
+    if (number == SIGCHLD) {
         return; /* its only purpose is to end signals_poll */
+    }
     last_seen = number;
-    if (info->si_code <= 0 && forward_pid > 0)
+    if (info->si_code <= 0 && forward_pid > 0) {
         kill((pid_t)forward_pid, number);
+    }
 }
 
 /* A signal ignored from outside (nohup) stays ignored, in CMD as well. SIGCHLD is always needed:
@@ -33,8 +35,9 @@ static void on_signal(int number, siginfo_t *info, void *context) {
 static void hold_one(size_t i, const struct sigaction *action) {
     sigaction(held_signals[i], NULL, &old_actions[i]);
     bool ignored = old_actions[i].sa_handler == SIG_IGN;
-    if (!ignored || held_signals[i] == SIGCHLD)
+    if (!ignored || held_signals[i] == SIGCHLD) {
         sigaction(held_signals[i], action, NULL);
+    }
 }
 
 void signals_hold(void) {
@@ -42,18 +45,21 @@ void signals_hold(void) {
     sigfillset(&action.sa_mask);
     sigset_t held;
     sigemptyset(&held);
-    for (size_t i = 0; i < HELD_COUNT; i++)
+    for (size_t i = 0; i < HELD_COUNT; i++) {
         sigaddset(&held, held_signals[i]);
+    }
     sigprocmask(SIG_BLOCK, &held, &old_mask);
     last_seen = 0;
     forward_pid = 0;
-    for (size_t i = 0; i < HELD_COUNT; i++)
+    for (size_t i = 0; i < HELD_COUNT; i++) {
         hold_one(i, &action);
+    }
 }
 
 void signals_release(void) {
-    for (size_t i = 0; i < HELD_COUNT; i++)
+    for (size_t i = 0; i < HELD_COUNT; i++) {
         sigaction(held_signals[i], &old_actions[i], NULL);
+    }
     sigprocmask(SIG_SETMASK, &old_mask, NULL);
 }
 
@@ -64,8 +70,9 @@ void signals_forward_to(pid_t pid) {
 int signals_poll(struct pollfd *fds, nfds_t count, int timeout_ms) {
     struct timespec timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
     sigset_t open_mask = old_mask;
-    for (size_t i = 0; i < HELD_COUNT; i++)
+    for (size_t i = 0; i < HELD_COUNT; i++) {
         sigdelset(&open_mask, held_signals[i]);
+    }
     return ppoll(fds, count, timeout_ms < 0 ? NULL : &timeout, &open_mask);
 }
 

@@ -12,8 +12,9 @@
 
 /* Written without say(), which would itself need memory. */
 static void *need(void *memory) {
-    if (memory != NULL)
+    if (memory != NULL) {
         return memory;
+    }
     static const char message[] = "arenite: out of memory\n";
     ssize_t written = write(STDERR_FILENO, message, sizeof message - 1);
     (void)written;
@@ -42,8 +43,9 @@ char *text_format(const char *format, ...) {
 
 char *text_format_v(const char *format, va_list arguments) {
     char *text = NULL;
-    if (vasprintf(&text, format, arguments) < 0)
+    if (vasprintf(&text, format, arguments) < 0) {
         text = NULL;
+    }
     return need(text);
 }
 

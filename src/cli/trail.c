@@ -19,8 +19,9 @@ int trail_init(struct trail *trail) {
     const char *parent = getenv("TMPDIR");
     bool is_given = parent != NULL && parent[0] == '/';
     trail->directory = text_format("%s/arenite-XXXXXX", is_given ? parent : "/tmp");
-    if (mkdtemp(trail->directory) != NULL)
+    if (mkdtemp(trail->directory) != NULL) {
         return 0;
+    }
     int error = -errno;
     free(trail->directory);
     trail->directory = NULL;
@@ -29,17 +30,21 @@ int trail_init(struct trail *trail) {
 
 static void remove_logs(const char *directory) {
     DIR *stream = opendir(directory);
-    if (stream == NULL)
+    if (stream == NULL) {
         return;
-    for (struct dirent *entry; (entry = readdir(stream)) != NULL;)
-        if (entry->d_name[0] != '.')
+    }
+    for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
+        if (entry->d_name[0] != '.') {
             unlinkat(dirfd(stream), entry->d_name, 0);
+        }
+    }
     closedir(stream);
 }
 
 void trail_destroy(struct trail *trail) {
-    if (trail->directory == NULL)
+    if (trail->directory == NULL) {
         return;
+    }
     remove_logs(trail->directory);
     rmdir(trail->directory);
     free(trail->directory);
@@ -67,10 +72,12 @@ static bool log_shows_loaded(FILE *log, const char *library) {
     size_t capacity = 0;
     while (getline(&line, &capacity, log) >= 0) {
         const char *initialised = after_label(line, "\tcalling init: ");
-        if (initialised != NULL && strcmp(initialised, library) == 0)
+        if (initialised != NULL && strcmp(initialised, library) == 0) {
             loaded_count++;
-        if (after_label(line, "\tinitialize program: ") != NULL)
+        }
+        if (after_label(line, "\tinitialize program: ") != NULL) {
             image_count++;
+        }
     }
     free(line);
     return image_count > 0 && loaded_count == image_count;
@@ -80,8 +87,9 @@ bool trail_shows_loaded(const struct trail *trail, pid_t pid, const char *librar
     char *path = text_format("%s/log.%d", trail->directory, pid);
     FILE *log = fopen(path, "re");
     free(path);
-    if (log == NULL)
+    if (log == NULL) {
         return false;
+    }
     bool loaded = log_shows_loaded(log, library);
     fclose(log);
     return loaded;

@@ -30,3 +30,8 @@ run "$arenite" compare -n 2 -- sh -c \
     "case \$LD_PRELOAD in *arenite*) echo x >>$work/count; wc -l <$work/count;; esac"
 expect_line err "arenite: .* under arenite differs from that under glibc, and from run to run" \
     "output that varies under Arenite alone"
+
+# The dynamic linker writes its log to CMD's stdout when the log cannot be created where CMD is:
+# that happens in the warm-up round only, whose output is not compared.
+run "$arenite" compare -n 2 -- sh -c 'LD_DEBUG_OUTPUT=/nowhere/log; export LD_DEBUG_OUTPUT; exec true'
+expect_line out "arenite .* 0  same" "a log that cannot be created"
