@@ -26,8 +26,7 @@ void test_skip(const char *reason) __attribute__((noreturn));
 void test_failed(const char *what, const char *file, int line) __attribute__((noreturn));
 
 /* For plain programs; cmocka tests have assert_*. */
-#define TEST_CHECK(condition) \
-    ((condition) ? (void)0 : test_failed(#condition, __FILE__, __LINE__))
+#define TEST_CHECK(condition) ((condition) ? (void)0 : test_failed(#condition, __FILE__, __LINE__))
 
 #ifdef __cplusplus
 }

@@ -5,8 +5,8 @@
  * same names and meanings, so that one test source serves both; what it does not define, a unit
  * test does not use. A failed assertion prints where, leaves the test by longjmp, and the
  * remaining tests go on. Group functions return the number of failed tests. */
-#ifndef ARENITE_TESTS_SMALL_CMOCKA_H
-#define ARENITE_TESTS_SMALL_CMOCKA_H
+#ifndef ARENITE_TESTS_SUPPORT_SMALL_CMOCKA_CMOCKA_H
+#define ARENITE_TESTS_SUPPORT_SMALL_CMOCKA_CMOCKA_H
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,12 +26,16 @@ struct CMUnitTest {
     void *initial_state;
 };
 
-#define cmocka_unit_test(function) { #function, function, NULL, NULL, NULL }
-#define cmocka_unit_test_setup(function, setup) { #function, function, setup, NULL, NULL }
-#define cmocka_unit_test_teardown(function, teardown) { #function, function, NULL, teardown, NULL }
+#define cmocka_unit_test(function) \
+    { #function, function, NULL, NULL, NULL }
+#define cmocka_unit_test_setup(function, setup) \
+    { #function, function, setup, NULL, NULL }
+#define cmocka_unit_test_teardown(function, teardown) \
+    { #function, function, NULL, teardown, NULL }
 #define cmocka_unit_test_setup_teardown(function, setup, teardown) \
     { #function, function, setup, teardown, NULL }
-#define cmocka_unit_test_prestate(function, state) { #function, function, NULL, NULL, state }
+#define cmocka_unit_test_prestate(function, state) \
+    { #function, function, NULL, NULL, state }
 
 enum small_cmocka_leave { SMALL_CMOCKA_RUN, SMALL_CMOCKA_FAILED, SMALL_CMOCKA_SKIPPED };
 
@@ -83,9 +87,9 @@ static inline void small_cmocka_equal(uintmax_t a, uintmax_t b, int wanted, cons
     small_cmocka_check(memcmp((a), (b), (size)) == 0, #a " equals " #b)
 #define assert_memory_not_equal(a, b, size) \
     small_cmocka_check(memcmp((a), (b), (size)) != 0, #a " differs from " #b)
-#define assert_in_range(value, low, high)                                               \
-    small_cmocka_check((uintmax_t)(value) >= (uintmax_t)(low) &&                        \
-                           (uintmax_t)(value) <= (uintmax_t)(high),                     \
+#define assert_in_range(value, low, high)                           \
+    small_cmocka_check((uintmax_t)(value) >= (uintmax_t)(low) &&    \
+                           (uintmax_t)(value) <= (uintmax_t)(high), \
                        #value " in [" #low ", " #high "]")
 #define assert_return_code(status, error) \
     small_cmocka_check((long)(status) >= 0, #status " is no error")
@@ -111,7 +115,7 @@ static inline int small_cmocka_run_one(const struct CMUnitTest *test, void *grou
 
 static inline int small_cmocka_run(const struct CMUnitTest *tests, size_t count,
                                    CMFixtureFunction setup, CMFixtureFunction teardown) {
-    static const char *const words[] = { "OK", "FAILED", "SKIPPED" };
+    static const char *const words[] = {"OK", "FAILED", "SKIPPED"};
     void *state = NULL;
     int failed = 0;
     if (setup != NULL && setup(&state) != 0) {
