@@ -21,18 +21,18 @@ struct alloc {
 
 /* ---- finishing touches ---------------------------------------------------------------------- */
 
-static struct chunk *hand_out(const struct alloc *alloc, struct chunk *chunk) {
+INLINE struct chunk *hand_out(const struct alloc *alloc, struct chunk *chunk) {
     if (alloc->arena != &main_arena) {
         chunk->size |= CHUNK_NON_MAIN;
     }
     return chunk;
 }
 
-static bool quick_has_room(const struct alloc *alloc) {
+INLINE bool quick_has_room(const struct alloc *alloc) {
     return alloc->quick_index < QUICK_LISTS && alloc->caller->quick->room[alloc->quick_index] != 0;
 }
 
-static void stash(const struct alloc *alloc, struct chunk *chunk) {
+INLINE void stash(const struct alloc *alloc, struct chunk *chunk) {
     hand_out(alloc, chunk);
     struct quick_slot *slot = chunk_memory(chunk);
     slot->key = 0; /* whatever a former user left there is no double free */
@@ -41,7 +41,7 @@ static void stash(const struct alloc *alloc, struct chunk *chunk) {
 
 /* Splits a free chunk already out of its bin; the rest goes into the unsorted bin. Returns the
  * rest, NULL when the chunk is used whole. */
-static struct chunk *split(const struct alloc *alloc, struct chunk *chunk, size_t chunk_size) {
+INLINE struct chunk *split(const struct alloc *alloc, struct chunk *chunk, size_t chunk_size) {
     size_t rest_bytes = chunk_size - alloc->bytes;
     if (rest_bytes < CHUNK_MIN_BYTES) {
         chunk_mark_in_use_at(chunk, chunk_size);
@@ -57,7 +57,7 @@ static struct chunk *split(const struct alloc *alloc, struct chunk *chunk, size_
 
 /* ---- step 1: fast bin ----------------------------------------------------------------------- */
 
-static struct chunk *take_fast(const struct alloc *alloc) {
+INLINE struct chunk *take_fast(const struct alloc *alloc) {
     if (!fast_bin_serves(alloc->bytes)) {
         return NULL;
     }
@@ -75,7 +75,7 @@ static struct chunk *take_fast(const struct alloc *alloc) {
 
 /* ---- step 2: small bin; a large request consolidates instead -------------------------------- */
 
-static struct chunk *take_small(const struct alloc *alloc) {
+INLINE struct chunk *take_small(const struct alloc *alloc) {
     struct chunk *found = bin_take_oldest(alloc->arena, alloc->bin);
     while (found != NULL && quick_has_room(alloc)) {
         struct chunk *more = bin_take_oldest(alloc->arena, alloc->bin);
@@ -89,7 +89,7 @@ static struct chunk *take_small(const struct alloc *alloc) {
 
 /* ---- step 3: unsorted ----------------------------------------------------------------------- */
 
-static void check_unsorted(const struct arena *arena, const struct chunk *chunk) {
+INLINE void check_unsorted(const struct arena *arena, const struct chunk *chunk) {
     size_t bytes = chunk_bytes(chunk);
     const struct chunk *next = chunk_at(chunk, bytes);
     const char *error = NULL;
@@ -108,7 +108,7 @@ static void check_unsorted(const struct arena *arena, const struct chunk *chunk)
 }
 
 /* Runs of small requests are cut from the same chunk, so that they end up side by side. */
-static struct chunk *cut_last_remainder(const struct alloc *alloc, struct chunk *chunk) {
+INLINE struct chunk *cut_last_remainder(const struct alloc *alloc, struct chunk *chunk) {
     struct arena *arena = alloc->arena;
     bool alone = chunk->links.bk == bin_at(arena, BIN_UNSORTED);
     size_t bytes = chunk_bytes(chunk);
@@ -122,7 +122,7 @@ static struct chunk *cut_last_remainder(const struct alloc *alloc, struct chunk 
 }
 
 /* Gives the oldest unsorted chunk its one chance, else sorts it into its bin. */
-static struct chunk *try_unsorted(struct alloc *alloc, struct chunk *chunk) {
+INLINE struct chunk *try_unsorted(struct alloc *alloc, struct chunk *chunk) {
     size_t bytes = chunk_bytes(chunk);
     bin_take(alloc->arena, chunk);
     if (bytes != alloc->bytes) {
@@ -143,7 +143,7 @@ static struct chunk *take_stashed(const struct alloc *alloc) {
     return chunk_of_memory(memory);
 }
 
-static struct chunk *sort_unsorted(struct alloc *alloc) {
+INLINE struct chunk *sort_unsorted(struct alloc *alloc) {
     struct links *unsorted = bin_at(alloc->arena, BIN_UNSORTED);
     for (int steps = 0; steps < UNSORTED_STEPS_MAX && !bin_is_empty(unsorted); steps++) {
         struct chunk *chunk = bin_last(unsorted);
@@ -161,7 +161,7 @@ static struct chunk *sort_unsorted(struct alloc *alloc) {
 
 /* ---- step 4: large bin ---------------------------------------------------------------------- */
 
-static struct chunk *take_large(const struct alloc *alloc) {
+INLINE struct chunk *take_large(const struct alloc *alloc) {
     if (bin_is_small(alloc->bytes)) {
         return NULL;
     }
@@ -175,7 +175,7 @@ static struct chunk *take_large(const struct alloc *alloc) {
 
 /* ---- step 5: next larger bin ---------------------------------------------------------------- */
 
-static struct chunk *take_from_larger_bin(const struct alloc *alloc) {
+INLINE struct chunk *take_from_larger_bin(const struct alloc *alloc) {
     struct arena *arena = alloc->arena;
     unsigned index = bin_next_filled(arena, alloc->bin + 1);
     if (index == 0) {
@@ -192,7 +192,7 @@ static struct chunk *take_from_larger_bin(const struct alloc *alloc) {
 
 /* ---- step 6: top ---------------------------------------------------------------------------- */
 
-static struct chunk *cut_top(const struct alloc *alloc) {
+INLINE struct chunk *cut_top(const struct alloc *alloc) {
     struct arena *arena = alloc->arena;
     struct chunk *chunk = arena->top;
     size_t top_bytes = chunk != NULL ? chunk_bytes(chunk) : 0;
@@ -210,7 +210,7 @@ static struct chunk *cut_top(const struct alloc *alloc) {
 
 /* ---- the whole ------------------------------------------------------------------------------ */
 
-static struct chunk *grow(const struct alloc *alloc) {
+INLINE struct chunk *grow(const struct alloc *alloc) {
     struct chunk *mapped = NULL;
     if (arena_grow(alloc->caller, alloc->bytes, &mapped) != 0) {
         return NULL;
@@ -222,7 +222,7 @@ static struct chunk *grow(const struct alloc *alloc) {
     return chunk != NULL ? hand_out(alloc, chunk) : NULL;
 }
 
-static struct chunk *search_bins(struct alloc *alloc) {
+INLINE struct chunk *search_bins(struct alloc *alloc) {
     struct chunk *chunk = sort_unsorted(alloc);
     if (chunk == NULL) {
         chunk = take_large(alloc);
@@ -233,9 +233,9 @@ static struct chunk *search_bins(struct alloc *alloc) {
     return chunk != NULL ? chunk : cut_top(alloc);
 }
 
-static struct alloc alloc_begin(const struct chunk_caller *caller, size_t bytes) {
+INLINE struct alloc alloc_begin(const struct chunk_caller *caller, size_t bytes) {
     struct alloc alloc = {caller->arena, caller, bytes, bin_index(bytes), QUICK_LISTS, false};
-    if (caller->quick != NULL && bytes <= QUICK_MAX_BYTES) {
+    if (bytes <= QUICK_MAX_BYTES) {
         alloc.quick_index = quick_index(bytes);
     }
     return alloc;

@@ -19,52 +19,35 @@ static struct arena *next_shared = &main_arena; /* where the walk for sharing go
 static size_t arenas = 1;
 static size_t arena_limit; /* 0: not yet counted */
 
-/* Small numbers for threads: what tells owners of locks apart. */
-static THREAD_LOCAL uint32_t caller_tag;
+THREAD_LOCAL uint32_t arena_caller_tag;
 static uint32_t last_tag;
 
-static uint32_t get_caller_tag(void) {
-    while (UNLIKELY(caller_tag == 0)) {
-        caller_tag = __atomic_add_fetch(&last_tag, 1, __ATOMIC_RELAXED);
-    }
-    return caller_tag;
+uint32_t arena_new_caller_tag(void) {
+    do {
+        arena_caller_tag = __atomic_add_fetch(&last_tag, 1, __ATOMIC_RELAXED);
+    } while (arena_caller_tag == 0 || arena_caller_tag == ARENA_OWNER_TORN);
+    return arena_caller_tag;
 }
 
 /* ---- lock and deferred frees ---------------------------------------------------------------- */
 
-static void run_deferred(struct arena *arena) {
-    struct chunk *chunk = __atomic_exchange_n(&arena->deferred, NULL, __ATOMIC_ACQUIRE);
-    const struct chunk_caller caller = {arena, NULL};
-    while (chunk != NULL) {
-        struct chunk *next = (struct chunk *)chunk->links.fd;
-        arena_free(&caller, chunk);
-        chunk = next;
-    }
-}
-
-static void entered(struct arena *arena) {
-    __atomic_store_n(&arena->owner, get_caller_tag(), __ATOMIC_RELAXED);
-    if (UNLIKELY(__atomic_load_n(&arena->deferred, __ATOMIC_RELAXED) != NULL)) {
-        run_deferred(arena);
-    }
-}
-
-void arena_lock(struct arena *arena) {
-    lock_take(&arena->lock, LOCK_RANK_ARENA);
-    entered(arena);
-}
-
-bool arena_try_lock(struct arena *arena) {
-    if (!lock_try(&arena->lock, LOCK_RANK_ARENA)) {
+bool arena_lock_contended(struct arena *arena) {
+    if (!arena_is_usable(arena)) {
         return false;
     }
-    entered(arena);
+    lock_take(&arena->lock, LOCK_RANK_ARENA);
+    arena_set_owner(arena);
     return true;
 }
 
-void arena_unlock(struct arena *arena) {
-    __atomic_store_n(&arena->owner, 0, __ATOMIC_RELAXED);
-    lock_drop(&arena->lock, LOCK_RANK_ARENA);
+void arena_run_deferred(struct arena *arena) {
+    struct chunk *chunk = __atomic_exchange_n(&arena->deferred, NULL, __ATOMIC_ACQUIRE);
+    const struct chunk_caller caller = {arena, &quick_closed};
+    while (chunk != NULL) {
+        struct chunk *next = (struct chunk *)(void *)chunk->links.fd;
+        arena_free(&caller, chunk);
+        chunk = next;
+    }
 }
 
 /* Release: whoever takes the stack sees what the block's user wrote before. */
@@ -257,13 +240,11 @@ size_t arena_count(void) {
 /* ---- fork ----------------------------------------------------------------------------------- */
 
 /* A lock that reads taken was held by a thread that does not exist here; what it was doing is
- * half done. A lock of the forking thread's own (it forks in a handler) stays as it is. */
+ * half done, and the lock stays taken. The forking thread's own (it forks in a handler) goes on. */
 static void set_aside_if_torn(struct arena *arena) {
-    if (!lock_is_taken(&arena->lock) || arena->owner == get_caller_tag()) {
-        return;
+    if (lock_is_taken(&arena->lock) && arena->owner != arena_caller_tag) {
+        arena->owner = ARENA_OWNER_TORN;
     }
-    arena->owner = ARENA_OWNER_TORN;
-    lock_reset(&arena->lock);
 }
 
 static size_t ring_length(void) {
@@ -274,13 +255,15 @@ static size_t ring_length(void) {
     return length;
 }
 
-void arena_fork_child(struct arena *mine) {
+void arena_fork_child(struct arena *mine, bool parent_was_single_threaded) {
     lock_reset(&list_lock);
     free_list = NULL;
     next_shared = &main_arena;
     struct arena *arena = &main_arena;
     do {
-        set_aside_if_torn(arena);
+        if (!parent_was_single_threaded) {
+            set_aside_if_torn(arena);
+        }
         arena->attached_threads = arena == mine;
         if (arena != mine && arena_is_usable(arena)) {
             arena->next_free = free_list;

@@ -34,7 +34,7 @@
 #define FAST_BINS 10
 /* Bin 1 is unsorted, 2..63 small, 64..126 large; 0 and 127 are not used. */
 #define BIN_COUNT 128
-#define BINMAP_WORDS (BIN_COUNT / 32)
+#define BINMAP_WORDS (BIN_COUNT / 64)
 
 /* More than this is no growth but a mapping gone wrong; also the limit per processor. */
 #define ARENAS_PER_CPU (SIZE_BYTES == 8 ? 8u : 2u)
@@ -59,7 +59,7 @@ struct arena {
     struct chunk *top;
     struct chunk *last_remainder;
     struct links bins[BIN_COUNT - 1]; /* bins[i - 1] is bin i */
-    uint32_t binmap[BINMAP_WORDS];
+    uint64_t binmap[BINMAP_WORDS];
 
     struct arena *next;      /* ring; written once, before the arena can be found */
     struct arena *next_free; /* free list; under the list lock */
@@ -79,17 +79,59 @@ extern struct arena main_arena;
 /* Everything the engine needs to know about who calls it. */
 struct chunk_caller {
     struct arena *arena;       /* locked */
-    struct quick_lists *quick; /* the caller's lists, NULL: none */
+    struct quick_lists *quick; /* the caller's lists; &quick_closed: none */
 };
 
 /* Empties the bins; the arena has no top yet. */
 void arena_init(struct arena *arena);
 
-/* Locks for the calling thread and runs the deferred frees. */
-void arena_lock(struct arena *arena);
-/* The same if it can be done at once. */
-bool arena_try_lock(struct arena *arena);
-void arena_unlock(struct arena *arena);
+/* Small numbers that tell threads apart, for `owner`; 0 until a thread's first lock. */
+extern THREAD_LOCAL uint32_t arena_caller_tag;
+uint32_t arena_new_caller_tag(void);
+
+/* Runs the deferred frees; under the lock. */
+void arena_run_deferred(struct arena *arena);
+
+INLINE void arena_set_owner(struct arena *arena) {
+    uint32_t tag = arena_caller_tag;
+    if (UNLIKELY(tag == 0)) {
+        tag = arena_new_caller_tag();
+    }
+    __atomic_store_n(&arena->owner, tag, __ATOMIC_RELAXED);
+}
+
+/* Waits for the lock; false when the arena was set aside: its lock stays taken for ever. */
+bool arena_lock_contended(struct arena *arena);
+
+/* Locks for the calling thread and runs the deferred frees; false when the arena was set aside.
+ * With one thread there is no need to say whose lock it is. */
+INLINE bool arena_lock(struct arena *arena) {
+    if (LIKELY(lock_try_single(&arena->lock))) {
+        lock_order_push(LOCK_RANK_ARENA, false);
+    } else if (LIKELY(lock_try(&arena->lock, LOCK_RANK_ARENA))) {
+        arena_set_owner(arena);
+    } else if (!arena_lock_contended(arena)) {
+        return false;
+    }
+    if (UNLIKELY(__atomic_load_n(&arena->deferred, __ATOMIC_RELAXED) != NULL)) {
+        arena_run_deferred(arena);
+    }
+    return true;
+}
+
+/* The same if it can be done at once; deferred frees wait for somebody less pressed. */
+INLINE bool arena_try_lock(struct arena *arena) {
+    if (!lock_try(&arena->lock, LOCK_RANK_ARENA)) {
+        return false;
+    }
+    arena_set_owner(arena);
+    return true;
+}
+
+INLINE void arena_unlock(struct arena *arena) {
+    __atomic_store_n(&arena->owner, 0, __ATOMIC_RELAXED);
+    lock_drop(&arena->lock, LOCK_RANK_ARENA);
+}
 
 /* Frees a chunk of an arena whose lock cannot be had now: the next holder does it. Lock-free,
  * async-signal-safe. */
@@ -109,7 +151,7 @@ struct arena *arena_retry(struct arena *failed);
  * that may have interrupted the holder of any lock. */
 struct arena *arena_lock_any(void);
 
-/* False for an arena set aside after a fork: nobody may lock it. */
+/* False for an arena set aside after a fork: nobody can lock it. */
 INLINE bool arena_is_usable(const struct arena *arena) {
     return __atomic_load_n(&arena->owner, __ATOMIC_RELAXED) != ARENA_OWNER_TORN;
 }
@@ -121,8 +163,9 @@ INLINE struct arena *arena_next(const struct arena *arena) {
 
 size_t arena_count(void);
 
-/* In a forked child: sets arenas aside in which another thread was, empties the free list and
+/* In a forked child: sets arenas aside in which another thread was (in a process of one thread
+ * there was none), empties the free list and
  * refills it with all arenas but `mine`. */
-void arena_fork_child(struct arena *mine);
+void arena_fork_child(struct arena *mine, bool parent_was_single_threaded);
 
 #endif

@@ -28,7 +28,7 @@ unsigned bin_index_large(size_t bytes) {
 }
 
 static void map_set(struct arena *arena, unsigned index) {
-    arena->binmap[index / 32] |= 1u << (index % 32);
+    arena->binmap[index / 64] |= UINT64_C(1) << (index % 64);
 }
 
 /* Links a chunk between two neighbours of a list. */
@@ -116,12 +116,10 @@ void bin_put(struct arena *arena, struct chunk *chunk, size_t bytes) {
 }
 
 /* A chunk that was first of its size leaves the size links, or hands them to its equal. */
-static void take_size_links(struct chunk *chunk, const struct links *bin) {
+static void take_size_links(struct arena *arena, struct chunk *chunk) {
+    const struct links *bin = bin_at(arena, bin_index_large(chunk_bytes(chunk)));
     struct chunk *next = chunk->fd_nextsize;
     struct chunk *previous = chunk->bk_nextsize;
-    if (next == NULL) {
-        return;
-    }
     if (UNLIKELY(next->bk_nextsize != chunk || previous->fd_nextsize != chunk)) {
         report_corruption("corrupted size links of a large bin", chunk);
     }
@@ -142,8 +140,8 @@ void bin_take(struct arena *arena, struct chunk *chunk) {
     if (UNLIKELY(bytes != chunk_next(chunk)->prev_size)) {
         report_corruption("corrupted size of a free chunk", chunk);
     }
-    if (!bin_is_small(bytes)) {
-        take_size_links(chunk, bin_at(arena, bin_index_large(bytes)));
+    if (!bin_is_small(bytes) && chunk->fd_nextsize != NULL) {
+        take_size_links(arena, chunk);
     }
     unlink_node(&chunk->links);
 }
@@ -177,18 +175,22 @@ struct chunk *bin_find_best(struct arena *arena, unsigned index, size_t bytes) {
     return best;
 }
 
+/* First set bit at or after `index`, BIN_COUNT when there is none. */
+static unsigned map_next(const struct arena *arena, unsigned index) {
+    uint64_t bits = arena->binmap[index / 64] >> (index % 64);
+    if (bits != 0) {
+        return index + lowest_set_bit(bits);
+    }
+    bits = index < 64 ? arena->binmap[1] : 0;
+    return bits != 0 ? 64 + lowest_set_bit(bits) : BIN_COUNT;
+}
+
 unsigned bin_next_filled(struct arena *arena, unsigned index) {
-    while (index <= BIN_LAST) {
-        uint32_t bits = arena->binmap[index / 32] >> (index % 32);
-        if (bits == 0) {
-            index = (index / 32 + 1) * 32;
-            continue;
-        }
-        index += lowest_set_bit(bits);
+    while ((index = map_next(arena, index)) != BIN_COUNT) {
         if (!bin_is_empty(bin_at(arena, index))) {
             return index;
         }
-        arena->binmap[index / 32] &= ~(1u << (index % 32));
+        arena->binmap[index / 64] &= ~(UINT64_C(1) << (index % 64));
     }
     return 0;
 }
@@ -244,7 +246,7 @@ static const char *audit_bin(struct arena *arena, unsigned index, size_t *count,
         *count += 1;
         *total += chunk_bytes(chunk);
     }
-    bool marked = (arena->binmap[index / 32] >> (index % 32) & 1) != 0;
+    bool marked = (arena->binmap[index / 64] >> (index % 64) & 1) != 0;
     if (error == NULL && index != BIN_UNSORTED && !marked && !bin_is_empty(bin)) {
         return "a filled bin is not marked in the map";
     }

@@ -8,8 +8,7 @@
 #include "chunk/trim.h"
 #include "os/report.h"
 
-const char *free_check_header(const struct chunk *chunk, uintptr_t heap_end_address,
-                              size_t flags_expected) {
+COLD const char *free_explain_header(const struct chunk *chunk, uintptr_t heap_end_address) {
     size_t bytes = chunk_bytes(chunk);
     if (!is_aligned((uintptr_t)chunk, CHUNK_ALIGNMENT)) {
         return "misaligned pointer";
@@ -18,10 +17,7 @@ const char *free_check_header(const struct chunk *chunk, uintptr_t heap_end_addr
         bytes > heap_end_address - (uintptr_t)chunk) {
         return "invalid pointer, or corrupted chunk size";
     }
-    if ((chunk->size & (CHUNK_MMAPPED | CHUNK_NON_MAIN)) != flags_expected) {
-        return "invalid pointer, or corrupted chunk flags";
-    }
-    return NULL;
+    return "invalid pointer, or corrupted chunk flags";
 }
 
 /* What must hold between a chunk that is being freed and the one behind it. */
@@ -87,23 +83,24 @@ static void free_fast(struct arena *arena, struct chunk *chunk) {
     fast_bin_push(arena, chunk);
 }
 
-void arena_free(const struct chunk_caller *caller, struct chunk *chunk) {
-    struct arena *arena = caller->arena;
-    size_t bytes = chunk_bytes(chunk);
-    size_t quick = quick_index(bytes);
-    if (caller->quick != NULL && quick < QUICK_LISTS &&
-        quick_push(caller->quick, quick, chunk_memory(chunk))) {
-        return;
-    }
-    if (fast_bin_serves(bytes)) {
+void arena_free_past_quick(struct arena *arena, struct chunk *chunk) {
+    if (fast_bin_serves(chunk_bytes(chunk))) {
         free_fast(arena, chunk);
         return;
     }
-    if (free_merge(arena, chunk) < CONSOLIDATION_BYTES) {
+    if (LIKELY(free_merge(arena, chunk) < CONSOLIDATION_BYTES)) {
         return;
     }
     if ((arena->flags & ARENA_HAS_FAST) != 0) {
         fast_bin_consolidate(arena);
     }
     trim_after_free(arena);
+}
+
+void arena_free(const struct chunk_caller *caller, struct chunk *chunk) {
+    size_t quick = quick_index(chunk_bytes(chunk));
+    if (quick >= QUICK_LISTS ||
+        !quick_push(caller->quick, quick, chunk_memory(chunk))) {
+        arena_free_past_quick(caller->arena, chunk);
+    }
 }

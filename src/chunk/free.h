@@ -12,13 +12,24 @@
 /* Frees a chunk in use. Its header was checked against its heap (free_check_header). */
 void arena_free(const struct chunk_caller *caller, struct chunk *chunk);
 
-/* The part without the lists: merges the chunk with free neighbours and puts the result into the
+/* The same for a chunk that its quick list has no room for. */
+void arena_free_past_quick(struct arena *arena, struct chunk *chunk);
+
+/* The part without any list: merges the chunk with free neighbours and puts the result into the
  * unsorted bin or top. Returns the size it has become. */
 size_t free_merge(struct arena *arena, struct chunk *chunk);
 
-/* NULL when the header of an allegedly live chunk can be true within its heap, else what is wrong.
- * Reads the header, so the address must lie in a heap of ours. */
-const char *free_check_header(const struct chunk *chunk, uintptr_t heap_end_address,
-                              size_t flags_expected);
+/* Whether the header of an allegedly live chunk can be true within its heap. Reads the header, so
+ * the address must lie in a heap of ours. */
+INLINE bool free_header_is_plausible(const struct chunk *chunk, uintptr_t heap_end_address,
+                                     size_t flags_expected) {
+    size_t bytes = chunk_bytes(chunk);
+    return (((uintptr_t)chunk | bytes) & (CHUNK_ALIGNMENT - 1)) == 0 && bytes >= CHUNK_MIN_BYTES &&
+           bytes <= heap_end_address - (uintptr_t)chunk &&
+           (chunk->size & (CHUNK_MMAPPED | CHUNK_NON_MAIN)) == flags_expected;
+}
+
+/* What is wrong with an implausible one, in words. */
+const char *free_explain_header(const struct chunk *chunk, uintptr_t heap_end_address);
 
 #endif

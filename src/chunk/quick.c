@@ -5,6 +5,7 @@
 #include "os/report.h"
 
 uintptr_t quick_secret;
+struct quick_lists quick_closed;
 
 void quick_report_corruption(const struct quick_slot *slot) {
     report_corruption("corrupted free list: the chunk was written to after it was freed", slot);

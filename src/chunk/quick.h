@@ -37,6 +37,9 @@ struct quick_lists {
     uint16_t room[QUICK_LISTS];
 };
 
+/* Lists that take nothing and give nothing. */
+extern struct quick_lists quick_closed;
+
 /* Set once at start, before the first chunk enters a list; never 0 afterwards. */
 extern uintptr_t quick_secret;
 

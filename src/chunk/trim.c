@@ -127,8 +127,7 @@ bool trim_all(size_t pad_bytes) {
     bool released = false;
     struct arena *arena = &main_arena;
     do {
-        if (arena_is_usable(arena)) {
-            arena_lock(arena);
+        if (arena_lock(arena)) {
             released |= trim_arena(arena, pad_bytes);
             arena_unlock(arena);
         }

@@ -55,6 +55,15 @@ INLINE void lock_order_pop(enum lock_rank rank) {
 }
 #endif
 
+/* Takes a free lock while the process has one thread; nobody else can look. */
+INLINE bool lock_try_single(struct lock *lock) {
+    bool taken = os_is_single_threaded() && lock->word == 0;
+    if (taken) {
+        __atomic_store_n(&lock->word, 1, __ATOMIC_RELAXED);
+    }
+    return taken;
+}
+
 INLINE bool lock_word_try(struct lock *lock) {
     if (os_is_single_threaded()) {
         if (__atomic_load_n(&lock->word, __ATOMIC_RELAXED) != 0) {

@@ -20,7 +20,7 @@ struct request {
     size_t *dirty;    /* not NULL: wanted zeroed, and told how much may not be */
 };
 
-static struct chunk *alloc_locked(const struct chunk_caller *caller, const struct request *request) {
+INLINE struct chunk *alloc_locked(const struct chunk_caller *caller, const struct request *request) {
     size_t bytes = chunk_bytes_for(request->bytes);
     if (request->dirty != NULL) {
         return arena_alloc_zero_known(caller, bytes, request->dirty);
@@ -31,84 +31,87 @@ static struct chunk *alloc_locked(const struct chunk_caller *caller, const struc
     return arena_alloc(caller, bytes);
 }
 
-static struct chunk *alloc_in(struct arena *arena, struct quick_lists *quick,
+INLINE struct chunk *alloc_in(struct arena *arena, struct quick_lists *quick,
                               const struct request *request) {
     const struct chunk_caller caller = {arena, quick};
-    arena_lock(arena);
+    if (UNLIKELY(!arena_lock(arena))) {
+        return NULL;
+    }
     struct chunk *chunk = alloc_locked(&caller, request);
     arena_unlock(arena);
     return chunk;
 }
 
 /* Pages of its own for a request that no arena can serve. */
-static struct chunk *alloc_mapped(const struct request *request) {
+static COLD struct chunk *alloc_mapped(struct request request) {
     size_t bytes;
-    if (add_overflows(request->bytes, request->alignment + CHUNK_MIN_BYTES, &bytes)) {
+    if (add_overflows(request.bytes, request.alignment + CHUNK_MIN_BYTES, &bytes)) {
         return NULL;
     }
     struct chunk *chunk = mapped_alloc(bytes);
     if (chunk == NULL) {
         return NULL;
     }
-    if (request->dirty != NULL) {
-        *request->dirty = 0;
+    if (request.dirty != NULL) {
+        *request.dirty = 0;
     }
-    return chunk_of_memory(mapped_align(chunk_memory(chunk), request->alignment));
+    return chunk_of_memory(mapped_align(chunk_memory(chunk), request.alignment));
 }
 
-/* The arena the thread is to use: its own, a new one if a fork tore that one, main for a thread
- * without a state. NULL when there is none. */
-static struct arena *arena_of(struct thread *thread) {
-    if (thread->attached == 0) {
-        return arena_is_usable(&main_arena) ? &main_arena : NULL;
-    }
-    if (UNLIKELY(!arena_is_usable(thread->arena))) {
-        thread->arena = arena_attach();
-    }
-    return arena_is_usable(thread->arena) ? thread->arena : NULL;
-}
-
-/* With one thread there is one arena, as there is one break: what it cannot serve nobody can,
- * but for small pieces of address space that only a heap of another arena may find. */
-static struct chunk *alloc_elsewhere(struct arena *failed, struct quick_lists *quick,
-                                     const struct request *request) {
-    if (os_is_single_threaded() || request->bytes > HEAP_MAX_BYTES) {
+/* With one thread there is one arena, as there is one break: what it cannot serve nobody can. */
+static COLD struct chunk *alloc_elsewhere(struct arena *failed, struct quick_lists *quick,
+                                          struct request request) {
+    if (os_is_single_threaded() || request.bytes > HEAP_MAX_BYTES) {
         return NULL;
     }
     struct arena *other = arena_retry(failed);
-    return other != NULL ? alloc_in(other, quick, request) : NULL;
+    return other != NULL ? alloc_in(other, quick, &request) : NULL;
 }
 
-static struct chunk *alloc_for(struct thread *thread, const struct request *request) {
-    struct arena *arena = arena_of(thread);
-    if (UNLIKELY(arena == NULL)) {
+/* The thread's arena failed: because it was set aside by a fork, or cannot grow. */
+static COLD struct chunk *alloc_after_failure(struct thread *thread, struct arena *arena,
+                                              struct request request) {
+    if (arena_is_usable(arena)) {
+        return alloc_elsewhere(arena, &thread->quick, request);
+    }
+    arena = arena_attach();
+    if (!arena_is_usable(arena)) {
         return alloc_mapped(request);
     }
-    struct quick_lists *quick = operation_quick(thread);
-    struct chunk *chunk = alloc_in(arena, quick, request);
-    return chunk != NULL ? chunk : alloc_elsewhere(arena, quick, request);
+    if (thread->arena != NULL) {
+        thread->arena = arena;
+    }
+    return alloc_in(arena, &thread->quick, &request);
 }
 
-static struct chunk *alloc_reentrant(const struct request *request) {
+/* A thread without a state of its own uses main. */
+INLINE struct chunk *alloc_for(struct thread *thread, const struct request *request) {
+    struct arena *arena = thread->arena != NULL ? thread->arena : &main_arena;
+    struct chunk *chunk = alloc_in(arena, &thread->quick, request);
+    return LIKELY(chunk != NULL) ? chunk : alloc_after_failure(thread, arena, *request);
+}
+
+static COLD struct chunk *alloc_reentrant(struct request request) {
     struct arena *arena = arena_lock_any();
     if (arena == NULL) {
         return alloc_mapped(request);
     }
-    const struct chunk_caller caller = {arena, NULL};
-    struct chunk *chunk = alloc_locked(&caller, request);
+    const struct chunk_caller caller = {arena, &quick_closed};
+    struct chunk *chunk = alloc_locked(&caller, &request);
     arena_unlock(arena);
     return chunk;
 }
 
-static void *allocate(const struct request *request) {
+INLINE void *allocate(const struct request *request) {
     bool outermost = operation_enter();
-    struct chunk *chunk = outermost ? alloc_for(thread_attach(), request) : alloc_reentrant(request);
+    struct chunk *chunk =
+        LIKELY(outermost) ? alloc_for(thread_attach(), request) : alloc_reentrant(*request);
     operation_leave();
     return chunk != NULL ? chunk_memory(chunk) : NULL;
 }
 
 /* M_PERTURB: fresh memory holds the complement of the byte that freed memory holds. */
-static void *perturbed(void *memory, size_t bytes) {
+INLINE void *perturbed(void *memory, size_t bytes) {
     if (UNLIKELY(params.perturb != 0) && memory != NULL) {
         memset(memory, params.perturb ^ 0xff, bytes);
     }
@@ -137,9 +140,9 @@ void *thread_calloc(size_t bytes) {
 
 void *operation_alloc_in(struct arena *arena, size_t bytes) {
     const struct request request = {bytes, CHUNK_ALIGNMENT, NULL};
-    struct chunk *chunk = alloc_in(arena, NULL, &request);
+    struct chunk *chunk = alloc_in(arena, &quick_closed, &request);
     if (chunk == NULL) {
-        chunk = alloc_elsewhere(arena, NULL, &request);
+        chunk = alloc_elsewhere(arena, &quick_closed, request);
     }
     return chunk != NULL ? chunk_memory(chunk) : NULL;
 }

@@ -18,11 +18,6 @@ INLINE void operation_leave(void) {
     thread_depth--;
 }
 
-/* The lists that the engine may fill and use for this thread. */
-INLINE struct quick_lists *operation_quick(struct thread *thread) {
-    return thread->attached != 0 ? &thread->quick : NULL;
-}
-
 /* A block from this arena, or another if it cannot grow, past all lists; inside an operation. */
 void *operation_alloc_in(struct arena *arena, size_t bytes);
 

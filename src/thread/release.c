@@ -12,13 +12,14 @@
 
 static struct block block_in_heap(struct heap *heap, const void *memory) {
     struct block block = {BLOCK_INVALID, chunk_of_memory(memory), heap, NULL};
-    if ((uintptr_t)block.chunk < heap->start || (uintptr_t)memory < CHUNK_HEADER_BYTES) {
-        block.error = "no block starts here";
-        return block;
-    }
     size_t flags = heap->arena == &main_arena ? 0 : CHUNK_NON_MAIN;
-    block.error = free_check_header(block.chunk, heap_end(heap), flags);
-    block.kind = block.error == NULL ? BLOCK_CHUNK : BLOCK_INVALID;
+    if ((uintptr_t)memory - heap->start < CHUNK_HEADER_BYTES) {
+        block.error = "no block starts here";
+    } else if (free_header_is_plausible(block.chunk, heap_end(heap), flags)) {
+        block.kind = BLOCK_CHUNK;
+    } else {
+        block.error = free_explain_header(block.chunk, heap_end(heap));
+    }
     return block;
 }
 
@@ -36,57 +37,63 @@ struct block thread_find_block(const void *memory) {
 
 /* ---- free ----------------------------------------------------------------------------------- */
 
-static void free_in_arena(struct thread *thread, struct arena *arena, struct chunk *chunk) {
-    const struct chunk_caller caller = {arena, operation_quick(thread)};
-    arena_lock(arena);
-    arena_free(&caller, chunk);
-    arena_unlock(arena);
-}
-
-static void free_reentrant(struct arena *arena, struct chunk *chunk) {
+/* A signal handler that interrupted a slow operation must not wait for an arena. */
+static COLD void free_reentrant(struct arena *arena, struct chunk *chunk) {
     if (!arena_try_lock(arena)) {
         arena_defer_free(arena, chunk);
         return;
     }
-    const struct chunk_caller caller = {arena, NULL};
-    arena_free(&caller, chunk);
+    arena_free_past_quick(arena, chunk);
     arena_unlock(arena);
 }
 
-static bool push_quick(struct thread *thread, struct chunk *chunk) {
-    size_t index = quick_index(chunk_bytes(chunk));
-    return thread->attached != 0 && index < QUICK_LISTS &&
-           quick_push(&thread->quick, index, chunk_memory(chunk));
+/* M_PERTURB: what is freed is filled, up to where the engine's own words begin. */
+INLINE void perturb(struct chunk *chunk) {
+    if (UNLIKELY(params.perturb != 0)) {
+        memset(chunk_memory(chunk), params.perturb, chunk_bytes(chunk) - CHUNK_HEADER_BYTES);
+    }
 }
 
-/* A block of an arena torn by a fork is lost: nobody may touch that arena's lists again. */
-static void free_chunk(const struct block *block, bool outermost) {
-    struct arena *arena = block->heap->arena;
-    if (UNLIKELY(!arena_is_usable(arena))) {
-        return;
-    }
-    if (UNLIKELY(!outermost)) {
-        free_reentrant(arena, block->chunk);
-        return;
-    }
+/* A thread whose first call is a free gets its state here; its lists may then have room. */
+static COLD bool attach_and_push(struct chunk *chunk) {
     struct thread *thread = thread_attach();
-    if (!push_quick(thread, block->chunk)) {
-        free_in_arena(thread, arena, block->chunk);
+    size_t index = quick_index(chunk_bytes(chunk));
+    return index < QUICK_LISTS && quick_push(&thread->quick, index, chunk_memory(chunk));
+}
+
+/* A block of an arena that a fork tore is lost: that arena cannot be locked again. */
+void thread_free_chunk(struct heap *heap, struct chunk *chunk) {
+    struct arena *arena = heap->arena;
+    perturb(chunk);
+    bool outermost = operation_enter();
+    if (UNLIKELY(!outermost)) {
+        free_reentrant(arena, chunk);
+    } else if (LIKELY(thread_current != &thread_none) || !attach_and_push(chunk)) {
+        if (LIKELY(arena_lock(arena))) {
+            arena_free_past_quick(arena, chunk);
+            arena_unlock(arena);
+        }
     }
+    operation_leave();
+}
+
+static void free_mapped(void *memory) {
+    operation_enter();
+    mapped_free(memory);
+    operation_leave();
 }
 
 void thread_free(const struct block *block) {
-    bool outermost = operation_enter();
-    void *memory = chunk_memory(block->chunk);
+    struct chunk *chunk = block->chunk;
+    struct thread *thread = thread_current;
     if (block->kind == BLOCK_MAPPED) {
-        mapped_free(memory);
-    } else {
-        if (UNLIKELY(params.perturb != 0)) {
-            memset(memory, params.perturb, chunk_bytes(block->chunk) - CHUNK_HEADER_BYTES);
-        }
-        free_chunk(block, outermost);
+        free_mapped(chunk_memory(chunk));
+        return;
     }
-    operation_leave();
+    size_t index = quick_index(chunk_bytes(chunk));
+    if (index >= QUICK_LISTS || !quick_push(&thread->quick, index, chunk_memory(chunk))) {
+        thread_free_chunk(block->heap, chunk);
+    }
 }
 
 /* ---- realloc -------------------------------------------------------------------------------- */
@@ -115,14 +122,16 @@ static void *realloc_mapped(const struct block *block, size_t bytes) {
 
 static void *realloc_chunk(const struct block *block, size_t bytes) {
     struct arena *arena = block->heap->arena;
-    if (thread_depth != 0 || !arena_is_usable(arena)) {
+    if (thread_depth != 0) {
         return move_block(block, bytes);
     }
     operation_enter();
-    const struct chunk_caller caller = {arena, operation_quick(thread_attach())};
-    arena_lock(arena);
-    struct chunk *chunk = arena_resize(&caller, block->chunk, chunk_bytes_for(bytes));
-    arena_unlock(arena);
+    const struct chunk_caller caller = {arena, &thread_attach()->quick};
+    struct chunk *chunk = NULL;
+    if (arena_lock(arena)) {
+        chunk = arena_resize(&caller, block->chunk, chunk_bytes_for(bytes));
+        arena_unlock(arena);
+    }
     operation_leave();
     return chunk != NULL ? chunk_memory(chunk) : move_block(block, bytes);
 }

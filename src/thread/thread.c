@@ -81,12 +81,8 @@ static void join_arena(struct thread *thread) {
     open_lists(thread);
 }
 
-struct thread *thread_attach(void) {
-    struct thread *thread = thread_current;
-    if (LIKELY(thread != &thread_none)) {
-        return thread;
-    }
-    thread = thread_create();
+COLD struct thread *thread_attach_first(void) {
+    struct thread *thread = thread_create();
     if (thread == NULL) {
         return &thread_none;
     }
@@ -159,7 +155,7 @@ void thread_fork_child(void) {
     meta_fork_child();
     page_map_fork_child();
     mapped_fork_child();
-    arena_fork_child(thread_current->arena);
+    arena_fork_child(thread_current->arena, os_is_single_threaded());
     free_threads = NULL;
     for (struct thread *thread = all_threads; thread != NULL; thread = thread->next) {
         if (thread == thread_current) {

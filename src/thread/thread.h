@@ -45,7 +45,11 @@ extern THREAD_LOCAL uint32_t thread_depth;
 /* Gives the calling thread a state and an arena if it has none yet, and arranges for its end. The
  * very first one gets the main arena. Returns the state, or thread_none / thread_gone when there
  * can be none. Part of every slow operation. */
-struct thread *thread_attach(void);
+struct thread *thread_attach_first(void);
+INLINE struct thread *thread_attach(void) {
+    struct thread *thread = thread_current;
+    return LIKELY(thread != &thread_none) ? thread : thread_attach_first();
+}
 
 /* Empties a state's lists into the arenas, leaves its arena and keeps the record for another
  * thread. The calling thread becomes thread_gone if the state was its current one. */
@@ -100,6 +104,9 @@ struct block thread_find_block(const void *memory);
 
 /* For a block of kind BLOCK_CHUNK or BLOCK_MAPPED. */
 void thread_free(const struct block *block);
+/* For a chunk known to lie in this heap, with a plausible header, that the calling thread's quick
+ * list has no room for. */
+void thread_free_chunk(struct heap *heap, struct chunk *chunk);
 void *thread_realloc(const struct block *block, size_t bytes);
 
 #endif
