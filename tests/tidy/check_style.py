@@ -91,14 +91,12 @@ def files_say_what_they_are(tree):
 @rule(bad=[{"src/os/a.h": "int x;\n"}, {"src/os/a.h": "#ifndef A_H\n#define A_H\n#endif\n"},
            {"include/arenite/a.h": "#pragma once\n"}],
       good={"src/os/lock.h": "#ifndef ARENITE_OS_LOCK_H\n#define ARENITE_OS_LOCK_H\n#endif\n",
-            "include/arenite/arenite.h": "#ifndef ARENITE_H\n#define ARENITE_H\n#endif\n",
             "include/arenite/slab.h": "#ifndef ARENITE_SLAB_H\n#define ARENITE_SLAB_H\n#endif\n"})
 def headers_are_guarded(tree):
     """Guards are ARENITE_FOLDER_FILE_H; public headers leave the folder out."""
     for path in tree.paths(".h"):
         parts = path[:-2].split("/")
-        words = {"src": parts[1:], "include": ["arenite"] + parts[2:]}.get(parts[0], parts)
-        words = [word for word in words if word != "arenite"]
+        words = {"src": parts[1:], "include": parts[2:]}.get(parts[0], parts)
         guard = "_".join(["ARENITE"] + words + ["H"]).upper()
         code = without_comments(tree.texts[path]).split()
         if code[:2] != ["#ifndef", guard] or code[2:4] != ["#define", guard]:
