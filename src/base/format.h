@@ -21,6 +21,6 @@
 
 /* Writes at most size bytes including the NUL; returns the untruncated length. */
 size_t format_text(char *buffer, size_t size, const char *format, ...) PRINTF_LIKE(3, 4);
-size_t format_text_v(char *buffer, size_t size, const char *format, va_list arguments);
+size_t format_text_v(char *buffer, size_t size, const char *format, va_list list);
 
 #endif

@@ -55,7 +55,7 @@ void *mapped_resize(void *memory, size_t bytes);
  * the mapping must be large enough. */
 void *mapped_align(void *memory, size_t alignment);
 
-void mapped_totals(struct mapped_totals *totals);
+void mapped_totals(struct mapped_totals *out);
 
 /* NULL when the table keeps its invariants, else the first broken one. */
 const char *mapped_audit(void);

@@ -18,6 +18,13 @@ def command(root, source, flags):
             f"--config-file={os.path.join(root, '.clang-tidy')}", source, "--", *plain]
 
 
+def is_about_us(output, root):
+    """Whether something is said about a file of ours: libc's declarations of the functions that we
+    define name their parameters in a style of their own."""
+    return any(line.startswith(os.path.abspath(root)) and ": error: " in line
+               for line in output.splitlines())
+
+
 def self_test(root):
     with tempfile.NamedTemporaryFile("w", suffix=".c") as sample:
         sample.write(BAD_SAMPLE)
@@ -34,7 +41,8 @@ def main():
     sources = dict(read_commands(root, sys.argv[2], "src"))
     complaints = list(self_test(root))
     for status, output in run_all([command(root, *item) for item in sources.items()]):
-        if status != 0:
+        failed_otherwise = status != 0 and ": error: " not in output
+        if failed_otherwise or is_about_us(output, root):
             complaints.append(output)
     return finish(complaints, len(sources), "sources")
 
