@@ -31,40 +31,6 @@ static void map_set(struct arena *arena, unsigned index) {
     arena->binmap[index / 64] |= UINT64_C(1) << (index % 64);
 }
 
-/* Links a chunk between two neighbours of a list. */
-static void link_between(struct links *node, struct links *bk, struct links *fd) {
-    node->fd = fd;
-    node->bk = bk;
-    fd->bk = node;
-    bk->fd = node;
-}
-
-static void unlink_node(struct links *node) {
-    struct links *fd = node->fd;
-    struct links *bk = node->bk;
-    if (UNLIKELY(fd->bk != node || bk->fd != node)) {
-        report_corruption("corrupted double-linked list of free chunks", chunk_of_links(node));
-    }
-    fd->bk = bk;
-    bk->fd = fd;
-}
-
-static void clear_size_links(struct chunk *chunk, size_t bytes) {
-    if (!bin_is_small(bytes)) {
-        chunk->fd_nextsize = NULL;
-        chunk->bk_nextsize = NULL;
-    }
-}
-
-void bin_put_unsorted(struct arena *arena, struct chunk *chunk, size_t bytes) {
-    struct links *bin = bin_at(arena, BIN_UNSORTED);
-    if (UNLIKELY(bin->fd->bk != bin)) {
-        report_corruption("corrupted unsorted bin", chunk_of_links(bin->fd));
-    }
-    clear_size_links(chunk, bytes);
-    link_between(&chunk->links, bin, bin->fd);
-}
-
 /* Inserts `chunk` as first of its size in front of `next`, the first of the next smaller size
  * (or, in a circle, the largest). */
 static void link_size_before(struct chunk *chunk, struct chunk *next) {
@@ -91,7 +57,7 @@ static void put_sorted(struct links *bin, struct chunk *chunk, size_t bytes) {
             at = at->fd_nextsize;
         }
         if (bytes == chunk_bytes(at)) {
-            clear_size_links(chunk, bytes); /* second of its size: the first keeps the links */
+            bin_clear_size_links(chunk, bytes); /* second of its size: the first keeps the links */
             before = at->links.fd;
         } else {
             link_size_before(chunk, at);
@@ -101,22 +67,21 @@ static void put_sorted(struct links *bin, struct chunk *chunk, size_t bytes) {
     if (UNLIKELY(before->bk->fd != before)) {
         report_corruption("corrupted large bin", chunk_of_links(before));
     }
-    link_between(&chunk->links, before->bk, before);
+    bin_link_between(&chunk->links, before->bk, before);
 }
 
 void bin_put(struct arena *arena, struct chunk *chunk, size_t bytes) {
     unsigned index = bin_index(bytes);
     struct links *bin = bin_at(arena, index);
     if (bin_is_small(bytes)) {
-        link_between(&chunk->links, bin, bin->fd);
+        bin_link_between(&chunk->links, bin, bin->fd);
     } else {
         put_sorted(bin, chunk, bytes);
     }
     map_set(arena, index);
 }
 
-/* A chunk that was first of its size leaves the size links, or hands them to its equal. */
-static void take_size_links(struct arena *arena, struct chunk *chunk) {
+void bin_take_size_links(struct arena *arena, struct chunk *chunk) {
     const struct links *bin = bin_at(arena, bin_index_large(chunk_bytes(chunk)));
     struct chunk *next = chunk->fd_nextsize;
     struct chunk *previous = chunk->bk_nextsize;
@@ -133,28 +98,6 @@ static void take_size_links(struct arena *arena, struct chunk *chunk) {
         next->bk_nextsize = previous;
         previous->fd_nextsize = next;
     }
-}
-
-void bin_take(struct arena *arena, struct chunk *chunk) {
-    size_t bytes = chunk_bytes(chunk);
-    if (UNLIKELY(bytes != chunk_next(chunk)->prev_size)) {
-        report_corruption("corrupted size of a free chunk", chunk);
-    }
-    if (!bin_is_small(bytes) && chunk->fd_nextsize != NULL) {
-        take_size_links(arena, chunk);
-    }
-    unlink_node(&chunk->links);
-}
-
-struct chunk *bin_take_oldest(struct arena *arena, unsigned index) {
-    struct links *bin = bin_at(arena, index);
-    if (bin_is_empty(bin)) {
-        return NULL;
-    }
-    struct chunk *chunk = bin_last(bin);
-    unlink_node(&chunk->links);
-    chunk_mark_in_use_at(chunk, index * CHUNK_ALIGNMENT);
-    return chunk;
 }
 
 struct chunk *bin_find_best(struct arena *arena, unsigned index, size_t bytes) {

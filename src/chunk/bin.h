@@ -19,6 +19,7 @@
 #define ARENITE_CHUNK_BIN_H
 
 #include "chunk/arena.h"
+#include "os/report.h"
 
 #define BIN_UNSORTED 1u
 #define BIN_FIRST_SMALL 2u
@@ -56,17 +57,76 @@ INLINE struct chunk *bin_first(const struct links *bin) {
     return chunk_of_links(bin->fd);
 }
 
+/* ---- list plumbing --------------------------------------------------------------------------- */
+
+/* Links a chunk between two neighbours of a list. */
+INLINE void bin_link_between(struct links *node, struct links *bk, struct links *fd) {
+    node->fd = fd;
+    node->bk = bk;
+    fd->bk = node;
+    bk->fd = node;
+}
+
+/* Takes a node out of its list, which must agree about it. */
+INLINE void bin_unlink_node(struct links *node) {
+    struct links *fd = node->fd;
+    struct links *bk = node->bk;
+    if (UNLIKELY(fd->bk != node || bk->fd != node)) {
+        report_corruption("corrupted double-linked list of free chunks", chunk_of_links(node));
+    }
+    fd->bk = bk;
+    bk->fd = fd;
+}
+
+/* A large chunk that is not first of its size has no size links. */
+INLINE void bin_clear_size_links(struct chunk *chunk, size_t bytes) {
+    if (!bin_is_small(bytes)) {
+        chunk->fd_nextsize = NULL;
+        chunk->bk_nextsize = NULL;
+    }
+}
+
+/* A chunk that was first of its size leaves the size links, or hands them to its equal. */
+void bin_take_size_links(struct arena *arena, struct chunk *chunk);
+
+/* ---- putting and taking ---------------------------------------------------------------------- */
+
 /* Puts a free chunk in front of the unsorted bin. Head and foot are the caller's business. */
-void bin_put_unsorted(struct arena *arena, struct chunk *chunk, size_t bytes);
+INLINE void bin_put_unsorted(struct arena *arena, struct chunk *chunk, size_t bytes) {
+    struct links *bin = bin_at(arena, BIN_UNSORTED);
+    if (UNLIKELY(bin->fd->bk != bin)) {
+        report_corruption("corrupted unsorted bin", chunk_of_links(bin->fd));
+    }
+    bin_clear_size_links(chunk, bytes);
+    bin_link_between(&chunk->links, bin, bin->fd);
+}
 
 /* Puts a free chunk into the bin of its size and marks that in the map. */
 void bin_put(struct arena *arena, struct chunk *chunk, size_t bytes);
 
 /* Takes a chunk out of whatever bin it is in. */
-void bin_take(struct arena *arena, struct chunk *chunk);
+INLINE void bin_take(struct arena *arena, struct chunk *chunk) {
+    size_t bytes = chunk_bytes(chunk);
+    if (UNLIKELY(bytes != chunk_next(chunk)->prev_size)) {
+        report_corruption("corrupted size of a free chunk", chunk);
+    }
+    if (!bin_is_small(bytes) && chunk->fd_nextsize != NULL) {
+        bin_take_size_links(arena, chunk);
+    }
+    bin_unlink_node(&chunk->links);
+}
 
 /* Takes the oldest chunk of a small bin, marks it in use, NULL when there is none. */
-struct chunk *bin_take_oldest(struct arena *arena, unsigned index);
+INLINE struct chunk *bin_take_oldest(struct arena *arena, unsigned index) {
+    struct links *bin = bin_at(arena, index);
+    if (bin_is_empty(bin)) {
+        return NULL;
+    }
+    struct chunk *chunk = bin_last(bin);
+    bin_unlink_node(&chunk->links);
+    chunk_mark_in_use_at(chunk, index * CHUNK_ALIGNMENT);
+    return chunk;
+}
 
 /* Smallest chunk of at least `bytes` in the large bin, still linked; NULL when none is. Of several
  * equal ones the second, so that the size links need no change. */

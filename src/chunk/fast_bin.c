@@ -5,52 +5,12 @@
 #include "chunk/free.h"
 #include "os/report.h"
 
-/* The link of a fast chunk lies in its first user word, masked with the word's address. */
-static struct chunk *fast_next(const struct chunk *chunk) {
-    uintptr_t mask = (uintptr_t)&chunk->links.fd >> 12;
-    return (struct chunk *)((uintptr_t)chunk->links.fd ^ mask);
-}
-
-static void fast_set_next(struct chunk *chunk, const struct chunk *next) {
-    uintptr_t mask = (uintptr_t)&chunk->links.fd >> 12;
-    chunk->links.fd = (struct links *)((uintptr_t)next ^ mask);
-}
-
-static void check_chunk(const struct chunk *chunk, unsigned index) {
-    if (UNLIKELY(!is_aligned((uintptr_t)chunk, CHUNK_ALIGNMENT) ||
-                 chunk_bytes(chunk) != fast_bin_bytes(index))) {
-        report_corruption("corrupted fast bin: a freed chunk was written to", chunk);
-    }
-}
-
-void fast_bin_push(struct arena *arena, struct chunk *chunk) {
-    unsigned index = fast_bin_index(chunk_bytes(chunk));
-    struct chunk *newest = arena->fast[index];
-    if (UNLIKELY(newest == chunk)) {
-        report_corruption("double free", chunk_memory(chunk));
-    }
-    fast_set_next(chunk, newest);
-    compiler_fence();
-    arena->fast[index] = chunk;
-    arena->flags |= ARENA_HAS_FAST;
-}
-
-struct chunk *fast_bin_pop(struct arena *arena, unsigned index) {
-    struct chunk *chunk = arena->fast[index];
-    if (chunk == NULL) {
-        return NULL;
-    }
-    check_chunk(chunk, index);
-    arena->fast[index] = fast_next(chunk);
-    return chunk;
-}
-
 static void consolidate_bin(struct arena *arena, unsigned index) {
     struct chunk *chunk = arena->fast[index];
     arena->fast[index] = NULL;
     while (chunk != NULL) {
-        check_chunk(chunk, index);
-        struct chunk *next = fast_next(chunk);
+        fast_bin_check(chunk, index);
+        struct chunk *next = fast_bin_next(chunk);
         free_merge(arena, chunk);
         chunk = next;
     }
@@ -65,7 +25,7 @@ void fast_bin_consolidate(struct arena *arena) {
 
 static const char *audit_bin(const struct arena *arena, unsigned index, size_t *count) {
     size_t length = 0;
-    for (const struct chunk *at = arena->fast[index]; at != NULL; at = fast_next(at)) {
+    for (const struct chunk *at = arena->fast[index]; at != NULL; at = fast_bin_next(at)) {
         if (chunk_bytes(at) != fast_bin_bytes(index)) {
             return "a fast chunk is in the wrong bin";
         }

@@ -14,6 +14,7 @@
 
 #include "chunk/arena.h"
 #include "chunk/params.h"
+#include "os/report.h"
 
 INLINE bool fast_bin_serves(size_t bytes) {
     return bytes <= params.fast_max;
@@ -27,11 +28,47 @@ INLINE size_t fast_bin_bytes(unsigned index) {
     return (size_t)(index + 2) * CHUNK_ALIGNMENT;
 }
 
+/* The link of a fast chunk lies in its first user word, masked with the word's address. */
+INLINE struct chunk *fast_bin_next(const struct chunk *chunk) {
+    uintptr_t mask = (uintptr_t)&chunk->links.fd >> 12;
+    return (struct chunk *)((uintptr_t)chunk->links.fd ^ mask);
+}
+
+INLINE void fast_bin_set_next(struct chunk *chunk, const struct chunk *next) {
+    uintptr_t mask = (uintptr_t)&chunk->links.fd >> 12;
+    chunk->links.fd = (struct links *)((uintptr_t)next ^ mask);
+}
+
+INLINE void fast_bin_check(const struct chunk *chunk, unsigned index) {
+    if (UNLIKELY(!is_aligned((uintptr_t)chunk, CHUNK_ALIGNMENT) ||
+                 chunk_bytes(chunk) != fast_bin_bytes(index))) {
+        report_corruption("corrupted fast bin: a freed chunk was written to", chunk);
+    }
+}
+
 /* Puts a chunk, still marked in use, into its bin. Reports a chunk that is already its newest. */
-void fast_bin_push(struct arena *arena, struct chunk *chunk);
+INLINE void fast_bin_push(struct arena *arena, struct chunk *chunk) {
+    unsigned index = fast_bin_index(chunk_bytes(chunk));
+    struct chunk *newest = arena->fast[index];
+    if (UNLIKELY(newest == chunk)) {
+        report_corruption("double free", chunk_memory(chunk));
+    }
+    fast_bin_set_next(chunk, newest);
+    compiler_fence();
+    arena->fast[index] = chunk;
+    arena->flags |= ARENA_HAS_FAST;
+}
 
 /* Takes the newest chunk of a bin, NULL when it is empty. */
-struct chunk *fast_bin_pop(struct arena *arena, unsigned index);
+INLINE struct chunk *fast_bin_pop(struct arena *arena, unsigned index) {
+    struct chunk *chunk = arena->fast[index];
+    if (chunk == NULL) {
+        return NULL;
+    }
+    fast_bin_check(chunk, index);
+    arena->fast[index] = fast_bin_next(chunk);
+    return chunk;
+}
 
 /* Merges every fast chunk with its free neighbours, into the unsorted bin or top. */
 void fast_bin_consolidate(struct arena *arena);

@@ -51,7 +51,7 @@ static struct chunk *merge_backward(struct arena *arena, struct chunk *chunk, si
     return prev;
 }
 
-size_t free_merge(struct arena *arena, struct chunk *chunk) {
+INLINE size_t merge(struct arena *arena, struct chunk *chunk) {
     size_t bytes = chunk_bytes(chunk);
     struct chunk *next = chunk_at(chunk, bytes);
     size_t next_bytes = chunk_bytes(next);
@@ -75,7 +75,11 @@ size_t free_merge(struct arena *arena, struct chunk *chunk) {
     return bytes;
 }
 
-static void free_fast(struct arena *arena, struct chunk *chunk) {
+size_t free_merge(struct arena *arena, struct chunk *chunk) {
+    return merge(arena, chunk);
+}
+
+INLINE void free_fast(struct arena *arena, struct chunk *chunk) {
     size_t next_size = chunk_next(chunk)->size;
     if (UNLIKELY(next_size <= CHUNK_HEADER_BYTES || next_size >= arena->system_bytes)) {
         report_corruption("corrupted size of the chunk behind a freed one", chunk_memory(chunk));
@@ -88,7 +92,7 @@ void arena_free_past_quick(struct arena *arena, struct chunk *chunk) {
         free_fast(arena, chunk);
         return;
     }
-    if (LIKELY(free_merge(arena, chunk) < CONSOLIDATION_BYTES)) {
+    if (LIKELY(merge(arena, chunk) < CONSOLIDATION_BYTES)) {
         return;
     }
     if ((arena->flags & ARENA_HAS_FAST) != 0) {
