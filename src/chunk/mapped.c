@@ -8,8 +8,8 @@
 #include "os/report.h"
 
 static struct lock mapped_lock = LOCK_INIT;
-static struct mapped_table table;
-static struct mapped_totals totals;
+struct mapped_table mapped_blocks;
+struct mapped_totals mapped_counts;
 
 static void lock(void) {
     lock_take(&mapped_lock, LOCK_RANK_MAPPED);
@@ -20,26 +20,26 @@ static void unlock(void) {
 }
 
 static void count_in(size_t bytes) {
-    totals.count++;
-    totals.bytes += bytes;
-    if (totals.count > totals.count_max) {
-        totals.count_max = totals.count;
+    mapped_counts.count++;
+    mapped_counts.bytes += bytes;
+    if (mapped_counts.count > mapped_counts.count_max) {
+        mapped_counts.count_max = mapped_counts.count;
     }
-    if (totals.bytes > totals.bytes_max) {
-        totals.bytes_max = totals.bytes;
+    if (mapped_counts.bytes > mapped_counts.bytes_max) {
+        mapped_counts.bytes_max = mapped_counts.bytes;
     }
 }
 
 static bool promise(void) {
     lock();
-    bool promised = mapped_table_promise(&table);
+    bool promised = mapped_table_promise(&mapped_blocks);
     unlock();
     return promised;
 }
 
 static void unpromise(void) {
     lock();
-    mapped_table_unpromise(&table);
+    mapped_table_unpromise(&mapped_blocks);
     unlock();
 }
 
@@ -47,7 +47,7 @@ static void unpromise(void) {
 static void enter(uintptr_t start, size_t bytes, size_t lead) {
     struct mapped_block block = {start + lead + CHUNK_HEADER_BYTES, start, bytes};
     lock();
-    mapped_table_put(&table, &block);
+    mapped_table_put(&mapped_blocks, &block);
     count_in(bytes);
     unlock();
 }
@@ -56,10 +56,10 @@ static void enter(uintptr_t start, size_t bytes, size_t lead) {
  * or must unpromise its place. */
 static bool leave(const void *memory, struct mapped_block *block) {
     lock();
-    bool found = mapped_table_take(&table, (uintptr_t)memory, block);
+    bool found = mapped_table_take(&mapped_blocks, (uintptr_t)memory, block);
     if (found) {
-        totals.count--;
-        totals.bytes -= block->bytes;
+        mapped_counts.count--;
+        mapped_counts.bytes -= block->bytes;
     }
     unlock();
     return found;
@@ -84,13 +84,13 @@ static void unmap(uintptr_t start, size_t bytes) {
     if (os_release((void *)start, bytes) != 0) {
         os_purge((void *)start, bytes); /* the range stays; at least its pages go back */
         lock();
-        totals.stuck_bytes += bytes;
+        mapped_counts.stuck_bytes += bytes;
         unlock();
     }
 }
 
 bool mapped_is_allowed(void) {
-    return __atomic_load_n(&totals.count, __ATOMIC_RELAXED) < params.mmap_max;
+    return __atomic_load_n(&mapped_counts.count, __ATOMIC_RELAXED) < params.mmap_max;
 }
 
 struct chunk *mapped_alloc(size_t bytes) {
@@ -111,14 +111,14 @@ struct chunk *mapped_alloc(size_t bytes) {
 
 bool mapped_find(const void *memory, struct mapped_block *block) {
     lock();
-    bool found = mapped_table_find(&table, (uintptr_t)memory, block);
+    bool found = mapped_table_find(&mapped_blocks, (uintptr_t)memory, block);
     unlock();
     return found;
 }
 
 bool mapped_find_around(const void *address, struct mapped_block *block) {
     lock();
-    bool found = mapped_table_find_around(&table, (uintptr_t)address, block);
+    bool found = mapped_table_find_around(&mapped_blocks, (uintptr_t)address, block);
     unlock();
     return found;
 }
@@ -169,7 +169,7 @@ void *mapped_align(void *memory, size_t alignment) {
 
 void mapped_totals(struct mapped_totals *out) {
     lock();
-    *out = totals;
+    *out = mapped_counts;
     unlock();
 }
 
@@ -177,8 +177,8 @@ const char *mapped_audit(void) {
     lock();
     size_t count = 0;
     size_t bytes = 0;
-    const char *error = mapped_table_audit(&table, &count, &bytes);
-    if (error == NULL && (count != totals.count || bytes != totals.bytes)) {
+    const char *error = mapped_table_audit(&mapped_blocks, &count, &bytes);
+    if (error == NULL && (count != mapped_counts.count || bytes != mapped_counts.bytes)) {
         error = "the mapped blocks do not add up to their counters";
     }
     unlock();
@@ -187,6 +187,6 @@ const char *mapped_audit(void) {
 
 void mapped_fork_child(void) {
     lock_reset(&mapped_lock);
-    mapped_table_repair(&table);
-    mapped_table_audit(&table, &totals.count, &totals.bytes);
+    mapped_table_repair(&mapped_blocks);
+    mapped_table_audit(&mapped_blocks, &mapped_counts.count, &mapped_counts.bytes);
 }

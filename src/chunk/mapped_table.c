@@ -4,7 +4,7 @@
 
 #include "os/os.h"
 
-static struct mapped_block static_slots[MAPPED_STATIC_SLOTS];
+struct mapped_block mapped_static_slots[MAPPED_STATIC_SLOTS];
 
 /* User addresses differ in their page number; the golden ratio spreads it over all bits. */
 static size_t home_of(const struct mapped_table *table, uintptr_t memory) {
@@ -41,7 +41,7 @@ static bool grow(struct mapped_table *table) {
     table->slots = larger.slots;
     compiler_fence();
     table->capacity = larger.capacity;
-    if (old != static_slots) {
+    if (old != mapped_static_slots) {
         os_release(old, old_bytes);
     }
     return true;
@@ -49,7 +49,7 @@ static bool grow(struct mapped_table *table) {
 
 bool mapped_table_promise(struct mapped_table *table) {
     if (table->slots == NULL) {
-        table->slots = static_slots;
+        table->slots = mapped_static_slots;
         table->capacity = MAPPED_STATIC_SLOTS;
     }
     bool full = table->live + table->promised + 1 > table->capacity / 4 * 3;

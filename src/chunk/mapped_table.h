@@ -21,6 +21,11 @@ struct mapped_table {
     size_t promised; /* places kept for blocks taken out for a moment */
 };
 
+/* The state that mapped.c keeps, for the registry; written under its lock. */
+extern struct mapped_table mapped_blocks;
+extern struct mapped_totals mapped_counts;
+extern struct mapped_block mapped_static_slots[MAPPED_STATIC_SLOTS];
+
 /* Makes room for one more block, and keeps it: false when the kernel refuses. */
 bool mapped_table_promise(struct mapped_table *table);
 /* Puts a block into a promised place. */
