@@ -25,11 +25,14 @@ endif()
 # initial-exec: the loader allocates when it sets up dynamic TLS, which would recurse.
 # -fexceptions: operator new throws through frames of C, which need unwind tables.
 # -fno-strict-aliasing: the same bytes are header, list link and user memory in turn.
+# -fno-tree-slp-vectorize: pairing two pointer stores into a vector costs more instructions than it
+#   saves, and the next load of one of them waits for it.
 add_library(arenite_library_flags INTERFACE)
 target_compile_definitions(arenite_library_flags INTERFACE _GNU_SOURCE
     $<$<BOOL:${ARENITE_DEBUG}>:ARENITE_DEBUG=1>)
 target_compile_options(arenite_library_flags INTERFACE
     -fPIC -fvisibility=hidden -ftls-model=initial-exec -fexceptions -fno-strict-aliasing
+    $<$<C_COMPILER_ID:GNU>:-fno-tree-slp-vectorize> -fno-plt
     -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free
     -fno-builtin-aligned_alloc -fno-builtin-memalign -fno-builtin-posix_memalign
     -fno-builtin-strdup -fno-builtin-strndup)
