@@ -52,6 +52,12 @@ expect_line out "glibc .* 139  same" "a crashing CMD"
 run "$arenite" compare -n 1 -- sh -c 'yes | head -n 5000 >&2; echo end >&2; exit 1'
 expect_line err "arenite: .* its stderr ends in:" "long last words"
 expect_line err "arenite:   end" "long last words"
+expect_line err "arenite:   y" "long last words"
+run "$arenite" compare -n 1 -- sh -c \
+    'for i in $(seq 100 400); do echo "$i is a line of words" >&2; done; exit 1'
+expect_line err "arenite:   400 is a line of words" "last words in many writes"
+[ "$(grep -cx 'arenite:   [0-9]* is a line of words' "$work/err")" -eq $((4096 / 23)) ] ||
+    fail "last words in many writes: not the last 4096 bytes"
 [ "$(wc -c <"$work/err")" -lt 30000 ] || fail "too much of CMD's stderr"
 
 # A daemon that holds the pipes does not hold the comparison.

@@ -6,17 +6,15 @@ command -v python3 >/dev/null || skip "no python3"
 
 # A signal sent to the tool alone arrives in CMD, whose own handler decides how it ends.
 cat >"$work/forward.py" <<'END'
-import os, signal, subprocess, sys
+import os, signal, subprocess, sys, tempfile, time
 tool = sys.argv[1]
-script = "trap 'echo got {0}; exit 42' {0}; echo ready; while :; do read x || exit 1; done"
+script = "trap 'echo got {0}; exit 42' {0}; echo ready; while :; do sleep 0.02; done"
 for name in ("INT", "TERM", "HUP", "QUIT"):
     child = subprocess.Popen([tool, "run", "--", "sh", "-c", script.format(name)],
-                             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             stdout=subprocess.PIPE,
                              stderr=subprocess.DEVNULL, start_new_session=True, text=True)
     assert child.stdout.readline() == "ready\n", name
     child.send_signal(getattr(signal, "SIG" + name))
-    child.stdin.write("\n" * 3)
-    child.stdin.flush()
     assert child.stdout.readline() == "got %s\n" % name, name
     assert child.wait() == 42, name
 
@@ -35,22 +33,39 @@ result = subprocess.run([tool, "run", "--", "sh", "-c", "kill -HUP $$; exit 43"]
                         stderr=subprocess.DEVNULL, preexec_fn=ignore)
 assert result.returncode == 43, result
 
+# A hang-up under nohup does not end a comparison; an interrupt does, and leaves nothing behind.
+with tempfile.TemporaryDirectory() as directory:
+    def compare(signals_ignored, name):
+        def ignore():
+            for number in signals_ignored:
+                signal.signal(number, signal.SIG_IGN)
+        started = os.path.join(directory, "started")
+        child = subprocess.Popen([tool, "compare", "-n", "1", "--", "sh", "-c",
+                                  "echo >>%s; sleep 0.2" % started], preexec_fn=ignore,
+                                 env=dict(os.environ, TMPDIR=directory),
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not os.path.exists(started):
+            time.sleep(0.01)
+        child.send_signal(name)
+        status = child.wait()
+        os.remove(started)
+        return status, os.listdir(directory)
+    assert compare([signal.SIGHUP], signal.SIGHUP) == (0, [])
+    assert compare([], signal.SIGINT) == (128 + signal.SIGINT, [])
+
 # Ctrl-C on a terminal reaches tool and CMD once each.
-import pty, time
+import pty
 pid, terminal = pty.fork()
 if pid == 0:
     os.execv(tool, [tool, "run", "--", "python3", "-c", """
-import signal, time
-hits = 0
-def on_interrupt(*_):
-    global hits
-    hits += 1
-signal.signal(signal.SIGINT, on_interrupt)
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
 print("ready", flush=True)
-while hits == 0:
-    time.sleep(0.01)
-time.sleep(0.3)
-print("hits", hits, flush=True)
+# Polling takes the first away before a second could melt into it.
+while signal.sigtimedwait([signal.SIGINT], 0) is None:
+    pass
+second = signal.sigtimedwait([signal.SIGINT], 0.5)
+print("hits", 1 if second is None else 2, flush=True)
 """])
 seen = b""
 def read_until(text):

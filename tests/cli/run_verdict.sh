@@ -48,6 +48,21 @@ int main(void) { return execl("/bin/sh", "sh", "-c", ":", (char *)0); }
 END
     build exec-static -static <"$work/exec.c"
     verdict "active in $work/exec-static (.*)" "$work/exec-static"
+    # What only a descendant announces, and what is no announcement at all, makes CMD no active one.
+    printf '#include <stdlib.h>\nint main(void) { return system("true"); }\n' |
+        build parent-static -static
+    verdict "not active in $work/parent-static: it is statically linked" "$work/parent-static"
+    cat >"$work/noise.c" <<'END'
+#include <stdlib.h>
+#include <unistd.h>
+int main(void) {
+    static const unsigned noise[4] = {0, 1, 1, 1};
+    return write(atoi(getenv("ARENITE_ANNOUNCE")), noise, sizeof noise) != sizeof noise;
+}
+END
+    build noise -static <"$work/noise.c"
+    verdict "not active in $work/noise: it is statically linked" "$work/noise"
+    expect_status 0 "noise on the announcing descriptor"
 fi
 if echo "$program" | build static-pie -static-pie -fPIE; then
     verdict "not active in $work/static-pie: it is statically linked" "$work/static-pie"
