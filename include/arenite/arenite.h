@@ -6,6 +6,7 @@
 #ifndef ARENITE_ARENITE_H
 #define ARENITE_ARENITE_H
 
+#include <features.h>
 #include <stddef.h>
 
 #ifdef __cplusplus
@@ -17,11 +18,11 @@ extern "C" {
 /* C23: free, by a caller who knows the size it asked for last (and the alignment). What is said is
  * compared with what is true; a size that the block cannot have had ends the process with a line
  * on stderr. NULL does nothing. */
-void free_sized(void *memory, size_t bytes);
-void free_aligned_sized(void *memory, size_t alignment, size_t bytes);
+void free_sized(void *memory, size_t bytes) __THROW;
+void free_aligned_sized(void *memory, size_t alignment, size_t bytes) __THROW;
 
 /* free, under a name that old programs use. */
-void cfree(void *memory);
+void cfree(void *memory) __THROW;
 
 /* ---- allocation: the prefixed library ----------------------------------------------------------
  * libarenite-prefixed.a has the family under these names and stands beside another malloc; blocks

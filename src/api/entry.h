@@ -46,7 +46,7 @@ INLINE bool entry_free_quick(void *memory) {
     size_t bytes = chunk->size & ~(CHUNK_PREV_IN_USE | CHUNK_NON_MAIN);
     size_t index = quick_index(bytes);
     return LIKELY(is_aligned((uintptr_t)memory | bytes, CHUNK_ALIGNMENT) && index < QUICK_LISTS) &&
-           LIKELY(quick_push(&thread_current->quick, index, memory));
+           LIKELY(quick_push_unless_freed(&thread_current->quick, index, memory));
 }
 
 INLINE void entry_free(void *memory, const void *caller) {

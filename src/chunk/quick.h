@@ -91,12 +91,12 @@ INLINE void *quick_pop(struct quick_lists *lists, size_t index) {
     return slot;
 }
 
-/* Puts a chunk's memory into a list; false when it is full. */
-INLINE bool quick_push(struct quick_lists *lists, size_t index, void *memory) {
-    struct quick_slot *slot = memory;
-    if (UNLIKELY(slot->key == quick_secret)) {
-        quick_check_double_free(lists, index, slot);
-    }
+/* The key stands in the block: it lies in a list already, or held these bits by chance. */
+INLINE bool quick_looks_freed(const struct quick_slot *slot) {
+    return slot->key == quick_secret;
+}
+
+INLINE bool quick_link(struct quick_lists *lists, size_t index, struct quick_slot *slot) {
     if (UNLIKELY(lists->room[index] == 0)) {
         return false;
     }
@@ -106,6 +106,20 @@ INLINE bool quick_push(struct quick_lists *lists, size_t index, void *memory) {
     lists->head[index] = slot;
     lists->room[index]--;
     return true;
+}
+
+/* Puts a chunk's memory into a list; false when it is full. */
+INLINE bool quick_push(struct quick_lists *lists, size_t index, void *memory) {
+    if (UNLIKELY(quick_looks_freed(memory))) {
+        quick_check_double_free(lists, index, memory);
+    }
+    return quick_link(lists, index, memory);
+}
+
+/* The same for a path that must call nothing: false also for a block that looks freed, which the
+ * slow path then settles by quick_push. */
+INLINE bool quick_push_unless_freed(struct quick_lists *lists, size_t index, void *memory) {
+    return !UNLIKELY(quick_looks_freed(memory)) && quick_link(lists, index, memory);
 }
 
 /* Gives every list room for `count` chunks, up to the chunk size limit. The lists are empty. */

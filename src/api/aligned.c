@@ -1,0 +1,107 @@
+/* aligned.c - the functions that take an alignment, and malloc_usable_size.
+ * Layer: api (includes thread and below).
+ *
+ * As in glibc 2.36: memalign and aligned_alloc are one function, round an alignment up to a power
+ * of two and put no condition on the size; posix_memalign demands a power of two that is a
+ * multiple of sizeof(void *), and tells errors by its result alone. An alignment that every block
+ * has anyway makes the request a plain malloc.
+ * Thread-safe. */
+#include "api/entry.h"
+#include "api/foreign.h"
+#include "api/names.h"
+#include "api/start.h"
+
+#include "arenite/arenite.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+
+/* The largest power of two that a size_t holds. */
+#define ALIGNMENT_MAX (SIZE_MAX / 2 + 1)
+
+static bool is_within_limit(size_t alignment, size_t bytes) {
+    size_t sum;
+    return !add_overflows(bytes, alignment, &sum) && !add_overflows(sum, CHUNK_MIN_BYTES, &sum) &&
+           sum <= REQUEST_MAX_BYTES;
+}
+
+void *entry_aligned(size_t alignment, size_t bytes) {
+    if (UNLIKELY(!is_within_limit(alignment, bytes))) {
+        return NULL;
+    }
+    start_ensure();
+    return thread_aligned(alignment, bytes);
+}
+
+static void *aligned_or_enomem(size_t alignment, size_t bytes) {
+    if (alignment <= CHUNK_ALIGNMENT) {
+        return entry_malloc(bytes);
+    }
+    void *memory = entry_aligned(alignment, bytes);
+    if (UNLIKELY(memory == NULL)) {
+        errno = ENOMEM;
+    }
+    return memory;
+}
+
+static void *align_by_any(size_t alignment, size_t bytes) {
+    if (UNLIKELY(alignment > ALIGNMENT_MAX)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    size_t power = alignment <= 1 ? 1 : (size_t)1 << log2_ceil(alignment);
+    return aligned_or_enomem(power, bytes);
+}
+
+API_EXPORT_WEAK void *API(memalign)(size_t alignment, size_t bytes) {
+    return align_by_any(alignment, bytes);
+}
+
+API_EXPORT_WEAK void *API(aligned_alloc)(size_t alignment, size_t bytes) {
+    return align_by_any(alignment, bytes);
+}
+
+API_EXPORT_WEAK int API(posix_memalign)(void **memory, size_t alignment, size_t bytes) {
+    if (!is_power_of_two(alignment) || alignment % sizeof(void *) != 0) {
+        return EINVAL;
+    }
+    int saved_errno = errno;
+    void *block = aligned_or_enomem(alignment, bytes);
+    errno = saved_errno;
+    if (UNLIKELY(block == NULL)) {
+        return ENOMEM;
+    }
+    *memory = block;
+    return 0;
+}
+
+API_EXPORT_WEAK void *API(valloc)(size_t bytes) {
+    return aligned_or_enomem(os_page_bytes(), bytes);
+}
+
+API_EXPORT_WEAK void *API(pvalloc)(size_t bytes) {
+    size_t page = os_page_bytes();
+    size_t padded;
+    if (UNLIKELY(add_overflows(bytes, page - 1, &padded))) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return aligned_or_enomem(page, align_down(padded, page));
+}
+
+API_EXPORT_WEAK size_t API(malloc_usable_size)(void *memory) {
+    if (memory == NULL) {
+        return 0;
+    }
+    const void *caller = ENTRY_CALLER();
+    struct block block = entry_find_block(memory, "malloc_usable_size", caller);
+    if (UNLIKELY(block.kind == BLOCK_FOREIGN)) {
+        return foreign_usable_bytes(memory, caller);
+    }
+    return chunk_usable_bytes(block.chunk);
+}
+
+API_LIBC_ALIAS(memalign);
+API_LIBC_ALIAS(valloc);
+API_LIBC_ALIAS(pvalloc);
