@@ -34,27 +34,29 @@ INLINE void *entry_malloc(size_t bytes) {
     return entry_malloc_slow(bytes);
 }
 
+/* A chunk in this heap that the quick lists did not take. */
+NOINLINE void entry_free_chunk(struct heap *heap, struct chunk *chunk, const void *caller);
+
 /* The chunk lies in a heap of ours, so its header may be read; one test then sees that pointer
  * and size are aligned and the M flag is clear (P and A, the other two flags, may be either). */
-INLINE bool entry_free_quick(void *memory) {
-    page_entry entry = page_map_get(memory);
-    const struct heap *heap = page_entry_record(entry);
-    struct chunk *chunk = chunk_of_memory(memory);
-    if (UNLIKELY(page_entry_kind(entry) != PAGE_CHUNKS || !heap_contains(heap, chunk))) {
-        return false;
-    }
+INLINE bool entry_push_quick(struct chunk *chunk) {
     size_t bytes = chunk->size & ~(CHUNK_PREV_IN_USE | CHUNK_NON_MAIN);
     size_t index = quick_index(bytes);
-    return LIKELY(is_aligned((uintptr_t)memory | bytes, CHUNK_ALIGNMENT) && index < QUICK_LISTS) &&
-           LIKELY(quick_push_unless_freed(&thread_current->quick, index, memory));
+    return LIKELY(is_aligned((uintptr_t)chunk | bytes, CHUNK_ALIGNMENT) && index < QUICK_LISTS) &&
+           LIKELY(quick_push_unless_freed(&thread_current->quick, index, chunk_memory(chunk)));
 }
 
 INLINE void entry_free(void *memory, const void *caller) {
     if (UNLIKELY(memory == NULL)) {
         return;
     }
-    if (UNLIKELY(!entry_free_quick(memory))) {
+    page_entry entry = page_map_get(memory);
+    struct heap *heap = page_entry_record(entry);
+    struct chunk *chunk = chunk_of_memory(memory);
+    if (UNLIKELY(page_entry_kind(entry) != PAGE_CHUNKS || !heap_contains(heap, chunk))) {
         entry_free_slow(memory, caller);
+    } else if (UNLIKELY(!entry_push_quick(chunk))) {
+        entry_free_chunk(heap, chunk, caller);
     }
 }
 

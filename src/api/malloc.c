@@ -12,6 +12,7 @@
 #include "api/start.h"
 
 #include "arenite/arenite.h"
+#include "chunk/free.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -46,6 +47,17 @@ void entry_free_slow(void *memory, const void *caller) {
         return;
     }
     thread_free(&block);
+}
+
+/* A block that carries the key of a freed one takes the long way, which looks it up. */
+void entry_free_chunk(struct heap *heap, struct chunk *chunk, const void *caller) {
+    size_t flags = heap->arena == &main_arena ? 0 : CHUNK_NON_MAIN;
+    if (LIKELY(free_header_is_plausible(chunk, heap_end(heap), flags) &&
+               !quick_looks_freed(chunk_memory(chunk)))) {
+        thread_free_chunk(heap, chunk);
+    } else {
+        entry_free_slow(chunk_memory(chunk), caller);
+    }
 }
 
 /* ---- public functions ----------------------------------------------------------------------- */
