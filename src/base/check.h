@@ -17,11 +17,11 @@
 _Noreturn void check_failed(const char *what, const char *file, int line);
 
 #if defined(ARENITE_DEBUG) && ARENITE_DEBUG
-#define DEBUG_CHECK(condition)                                \
-    do {                                                      \
-        if (UNLIKELY(!(condition))) {                         \
-            check_failed(#condition, __FILE__, __LINE__);     \
-        }                                                     \
+#define DEBUG_CHECK(condition)                            \
+    do {                                                  \
+        if (UNLIKELY(!(condition))) {                     \
+            check_failed(#condition, __FILE__, __LINE__); \
+        }                                                 \
     } while (0)
 #else
 #define DEBUG_CHECK(condition) ((void)sizeof(!(condition)))

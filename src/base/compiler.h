@@ -10,13 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LIKELY(condition)   __builtin_expect(!!(condition), 1)
+#define LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
-#define INLINE        static inline __attribute__((always_inline))
-#define NOINLINE      __attribute__((noinline))
-#define COLD          __attribute__((cold, noinline))
-#define UNUSED        __attribute__((unused))
+#define INLINE static inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
+#define COLD __attribute__((cold, noinline))
+#define UNUSED __attribute__((unused))
 #define PRINTF_LIKE(format_index, first_argument) \
     __attribute__((format(printf, format_index, first_argument)))
 
@@ -30,7 +30,7 @@
 #define THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
 
 #define CACHE_LINE_BYTES 64
-#define CACHE_ALIGNED    __attribute__((aligned(CACHE_LINE_BYTES)))
+#define CACHE_ALIGNED __attribute__((aligned(CACHE_LINE_BYTES)))
 
 /* Orders the compiler's stores as written: what a signal handler or a forked child sees of this
  * thread is then always a prefix of them. Costs no instruction. */

@@ -120,7 +120,7 @@ static void sink_string(struct sink *sink, const struct directive *directive, co
 /* Parses what follows a percent sign; returns the position after the conversion character, which
  * is NUL when the format ends too early. */
 static const char *parse_directive(const char *at, struct directive *directive) {
-    *directive = (struct directive){ .modifier = LENGTH_INT };
+    *directive = (struct directive){.modifier = LENGTH_INT};
     if (*at == '-') {
         directive->left_aligned = true;
         at++;
@@ -173,7 +173,7 @@ static bool sink_directive(struct sink *sink, const struct directive *directive,
 }
 
 size_t format_text_v(char *buffer, size_t size, const char *format, va_list list) {
-    struct sink sink = { .buffer = buffer, .size = size };
+    struct sink sink = {.buffer = buffer, .size = size};
     struct arguments arguments;
     va_copy(arguments.list, list);
     for (const char *at = format; *at != '\0';) {

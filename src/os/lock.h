@@ -23,11 +23,11 @@
 enum lock_rank {
     LOCK_RANK_THREAD_LIST = 1, /* states of threads */
     LOCK_RANK_ARENA_LIST,      /* ring and free list of arenas */
-    LOCK_RANK_ARENA,          /* one arena: bins, top, heaps */
-    LOCK_RANK_MAPPED,         /* table of mmapped chunks */
-    LOCK_RANK_PAGE_HEAP,      /* one page heap: its buddy and run records */
-    LOCK_RANK_PAGE_MAP,       /* leaves of the page map */
-    LOCK_RANK_META,           /* the metadata allocator */
+    LOCK_RANK_ARENA,           /* one arena: bins, top, heaps */
+    LOCK_RANK_MAPPED,          /* table of mmapped chunks */
+    LOCK_RANK_PAGE_HEAP,       /* one page heap: its buddy and run records */
+    LOCK_RANK_PAGE_MAP,        /* leaves of the page map */
+    LOCK_RANK_META,            /* the metadata allocator */
     LOCK_RANK_COUNT
 };
 
@@ -35,7 +35,8 @@ struct lock {
     uint32_t word;
 };
 
-#define LOCK_INIT { 0 }
+#define LOCK_INIT \
+    { 0 }
 
 /* Slow paths; use the inline functions below. */
 void lock_take_contended(struct lock *lock);

@@ -31,7 +31,7 @@ static inline long kernel_call(long number, const uintptr_t args[KERNEL_ARGUMENT
 
 /* Arguments not named are 0. */
 #define KERNEL_CALL(number, ...) \
-    kernel_call((number), (const uintptr_t[KERNEL_ARGUMENTS]){ __VA_ARGS__ })
+    kernel_call((number), (const uintptr_t[KERNEL_ARGUMENTS]){__VA_ARGS__})
 
 /* 32-bit addresses may be negative as a long, so only the errno range means failure. */
 INLINE bool kernel_failed(long result) {

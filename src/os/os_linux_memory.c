@@ -79,8 +79,7 @@ void *os_remap(void *start, size_t old_bytes, size_t new_bytes, bool may_move) {
 /* Resident pages among the first `pages` (at most a batch) of a range, or a negative errno. */
 static long resident_in_batch(uintptr_t start, size_t pages) {
     unsigned char resident[RESIDENCY_BATCH_PAGES];
-    long status =
-        KERNEL_CALL(SYS_mincore, start, pages * os_page_bytes(), (uintptr_t)resident);
+    long status = KERNEL_CALL(SYS_mincore, start, pages * os_page_bytes(), (uintptr_t)resident);
     if (status < 0) {
         return status;
     }

@@ -74,7 +74,7 @@ const char *os_environment(const char *name) {
 
 uint64_t os_clock_ns(void) {
     int saved_errno = errno;
-    struct timespec now = { 0 };
+    struct timespec now = {0};
     clock_gettime(CLOCK_MONOTONIC, &now);
     errno = saved_errno;
     return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;

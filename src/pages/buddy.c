@@ -37,11 +37,10 @@ void buddy_init(struct buddy *buddy, uint32_t units, void *metadata) {
     DEBUG_CHECK(units <= MAX_UNITS);
     DEBUG_CHECK(is_aligned((uintptr_t)metadata, sizeof(struct buddy_links)));
     struct buddy_links *links = metadata;
-    *buddy = (struct buddy){ .units = units,
-                             .links = links,
-                             .order_of = (uint8_t *)(links + BUDDY_ORDERS + units) };
+    *buddy = (struct buddy){
+        .units = units, .links = links, .order_of = (uint8_t *)(links + BUDDY_ORDERS + units)};
     for (uint32_t order = 0; order < BUDDY_ORDERS; order++) {
-        links[order] = (struct buddy_links){ .next = order, .previous = order };
+        links[order] = (struct buddy_links){.next = order, .previous = order};
     }
     for (uint32_t unit = 0; unit < units; unit++) {
         buddy->order_of[unit] = 0;
@@ -53,7 +52,7 @@ void buddy_init(struct buddy *buddy, uint32_t units, void *metadata) {
 static void put_block(struct buddy *buddy, uint32_t unit, unsigned order) {
     uint32_t element = element_of(unit);
     uint32_t next = buddy->links[order].next;
-    buddy->links[element] = (struct buddy_links){ .next = next, .previous = order };
+    buddy->links[element] = (struct buddy_links){.next = next, .previous = order};
     buddy->links[next].previous = element;
     buddy->links[order].next = element;
     buddy->order_of[unit] = (uint8_t)(order + 1);
@@ -138,7 +137,7 @@ bool buddy_claim(struct buddy *buddy, uint32_t first, uint32_t count) {
 void buddy_free(struct buddy *buddy, uint32_t first, unsigned order) {
     DEBUG_CHECK(order <= BUDDY_MAX_ORDER && is_aligned(first, block_units(order)));
     DEBUG_CHECK(first < buddy->units && block_units(order) <= buddy->units - first);
-    DEBUG_CHECK(buddy_find(buddy, first, &(unsigned){ 0 }) == BUDDY_NONE);
+    DEBUG_CHECK(buddy_find(buddy, first, &(unsigned){0}) == BUDDY_NONE);
     while (order < BUDDY_MAX_ORDER) {
         uint32_t other = first ^ block_units(order);
         if (!begins_free_block(buddy, other, order)) {
@@ -257,7 +256,7 @@ static const char *audit_block(const struct buddy *buddy, uint32_t unit, unsigne
 
 /* All unit bytes: as many free blocks as the lists hold, free_units their sum (I3, I4, I5). */
 static const char *audit_units(const struct buddy *buddy) {
-    uint32_t blocks[BUDDY_ORDERS] = { 0 };
+    uint32_t blocks[BUDDY_ORDERS] = {0};
     uint32_t free_units = 0;
     for (uint32_t unit = 0; unit < buddy->units; unit++) {
         if (buddy->order_of[unit] == 0) {

@@ -41,6 +41,15 @@ static bool fits(size_t bytes, size_t alignment) {
     return start <= meta.end && bytes <= meta.end - start;
 }
 
+/* A child forked between these stores finds a block without room, not one of wrong bounds. */
+static void switch_block(uintptr_t start, size_t bytes) {
+    meta.end = 0;
+    compiler_fence();
+    meta.next = start;
+    compiler_fence();
+    meta.end = start + bytes;
+}
+
 /* Under an address-space limit a block of the usual size may fail where a page or two do not. */
 static bool start_block(size_t bytes) {
     size_t block_bytes = align_up(BLOCK_BYTES, os_page_bytes());
@@ -52,8 +61,7 @@ static bool start_block(size_t bytes) {
     if (block == NULL) {
         return false;
     }
-    meta.next = (uintptr_t)block;
-    meta.end = meta.next + block_bytes;
+    switch_block((uintptr_t)block, block_bytes);
     return true;
 }
 
@@ -65,8 +73,7 @@ static void *cut(size_t bytes, size_t alignment) {
 
 static void *alloc_locked(size_t bytes, size_t alignment) {
     if (meta.next == 0) {
-        meta.next = (uintptr_t)static_block;
-        meta.end = meta.next + sizeof static_block;
+        switch_block((uintptr_t)static_block, sizeof static_block);
     }
     if (fits(bytes, alignment)) {
         return cut(bytes, alignment);

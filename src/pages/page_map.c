@@ -35,8 +35,8 @@ struct granule_range {
 
 static struct granule_range granules_of(uintptr_t start, uintptr_t end) {
     DEBUG_CHECK(start < end);
-    return (struct granule_range){ .first = start >> GRANULE_SHIFT,
-                                   .past = ((end - 1) >> GRANULE_SHIFT) + 1 };
+    return (struct granule_range){.first = start >> GRANULE_SHIFT,
+                                  .past = ((end - 1) >> GRANULE_SHIFT) + 1};
 }
 
 static bool is_mappable(uintptr_t end) {
@@ -110,8 +110,8 @@ int page_map_set(uintptr_t start, uintptr_t end, void *record, enum page_kind ki
     if (status < 0) {
         return status;
     }
-    page_entry wanted = kind == PAGE_MIXED ? (page_entry)PAGE_MIXED
-                                           : (uintptr_t)record | (page_entry)kind;
+    page_entry wanted =
+        kind == PAGE_MIXED ? (page_entry)PAGE_MIXED : (uintptr_t)record | (page_entry)kind;
     struct granule_range range = granules_of(start, end);
     for (uintptr_t granule = range.first; granule < range.past; granule++) {
         set_entry(entry_of(granule), wanted);

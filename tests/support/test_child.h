@@ -12,13 +12,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHILD_EXPECT(condition)                                            \
-    do {                                                                   \
-        if (!(condition)) {                                                \
-            fprintf(stderr, "line %d: not %s\n", __LINE__, #condition);    \
-            fflush(stderr);                                                \
-            _exit(1);                                                      \
-        }                                                                  \
+#define CHILD_EXPECT(condition)                                         \
+    do {                                                                \
+        if (!(condition)) {                                             \
+            fprintf(stderr, "line %d: not %s\n", __LINE__, #condition); \
+            fflush(stderr);                                             \
+            _exit(1);                                                   \
+        }                                                               \
     } while (0)
 
 struct child_result {
@@ -38,7 +38,7 @@ static inline size_t child_read_all(int descriptor, char *text, size_t size) {
 }
 
 static inline struct child_result child_run(void (*body)(void)) {
-    struct child_result result = { .exit_status = -1 };
+    struct child_result result = {.exit_status = -1};
     int ends[2];
     if (pipe(ends) != 0) {
         return result;
@@ -64,13 +64,13 @@ static inline struct child_result child_run(void (*body)(void)) {
 }
 
 /* For a child that must get through. */
-#define assert_child_passes(body)                                                       \
-    do {                                                                                \
-        struct child_result child = child_run(body);                                    \
-        if (child.exit_status != 0) {                                                   \
+#define assert_child_passes(body)                                                        \
+    do {                                                                                 \
+        struct child_result child = child_run(body);                                     \
+        if (child.exit_status != 0) {                                                    \
             fail_msg("child: status %d, signal %d: %s", child.exit_status, child.signal, \
-                     child.text);                                                       \
-        }                                                                               \
+                     child.text);                                                        \
+        }                                                                                \
     } while (0)
 
 #endif

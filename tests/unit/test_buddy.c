@@ -308,7 +308,7 @@ struct traffic {
 };
 
 static void hold(struct traffic *traffic, uint32_t first, uint32_t count) {
-    traffic->held[traffic->held_count++] = (struct range){ first, count };
+    traffic->held[traffic->held_count++] = (struct range){first, count};
 }
 
 static void step_add(struct traffic *traffic) {
@@ -378,8 +378,8 @@ static void step_free(struct traffic *traffic) {
 }
 
 static void run_traffic(struct traffic *traffic, uint32_t units, size_t steps) {
-    static void (*const step[])(struct traffic *) = { step_add,   step_alloc, step_alloc_count,
-                                                      step_claim, step_free,  step_free };
+    static void (*const step[])(struct traffic *) = {step_add,   step_alloc, step_alloc_count,
+                                                     step_claim, step_free,  step_free};
     world_init(&traffic->world, units);
     traffic->held_count = 0;
     traffic->added = 0;

@@ -13,15 +13,15 @@
 #define CANARY '\x7e'
 
 /* Both printers with the same arguments into buffers of the same size. */
-#define COMPARE(size, ...)                                                        \
-    do {                                                                          \
-        char ours[TEXT_BYTES], theirs[TEXT_BYTES];                                \
-        memset(ours, CANARY, sizeof ours);                                        \
-        memset(theirs, CANARY, sizeof theirs);                                    \
-        size_t ours_length = format_text(ours, (size), __VA_ARGS__);              \
-        int theirs_length = snprintf(theirs, (size), __VA_ARGS__);                \
-        assert_int_equal(ours_length, theirs_length);                             \
-        assert_memory_equal(ours, theirs, sizeof ours);                           \
+#define COMPARE(size, ...)                                           \
+    do {                                                             \
+        char ours[TEXT_BYTES], theirs[TEXT_BYTES];                   \
+        memset(ours, CANARY, sizeof ours);                           \
+        memset(theirs, CANARY, sizeof theirs);                       \
+        size_t ours_length = format_text(ours, (size), __VA_ARGS__); \
+        int theirs_length = snprintf(theirs, (size), __VA_ARGS__);   \
+        assert_int_equal(ours_length, theirs_length);                \
+        assert_memory_equal(ours, theirs, sizeof ours);              \
     } while (0)
 
 static void compare_numbers(size_t size, uint64_t value) {
@@ -46,9 +46,16 @@ static void test_numbers_like_snprintf(void **state) {
 
 static void test_extreme_numbers(void **state) {
     (void)state;
-    static const uint64_t values[] = { 0,           1,          9,         10,
-                                       INT32_MAX,   UINT32_MAX, INT64_MAX, UINT64_MAX,
-                                       (uint64_t)INT64_MIN, (uint64_t)1 << 31 };
+    static const uint64_t values[] = {0,
+                                      1,
+                                      9,
+                                      10,
+                                      INT32_MAX,
+                                      UINT32_MAX,
+                                      INT64_MAX,
+                                      UINT64_MAX,
+                                      (uint64_t)INT64_MIN,
+                                      (uint64_t)1 << 31};
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         compare_numbers(TEXT_BYTES, values[i]);
     }
@@ -79,7 +86,7 @@ static void test_no_buffer_at_all(void **state) {
 /* The format is hidden from the compiler, which would refuse it. */
 static void test_what_is_unknown_prints_itself(void **state) {
     (void)state;
-    static const char *const formats[] = { "%q", "100%", "%-7", "%l", "%08.3f", "%zz" };
+    static const char *const formats[] = {"%q", "100%", "%-7", "%l", "%08.3f", "%zz"};
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
         char text[TEXT_BYTES];
         const char *volatile format = formats[i];

@@ -82,7 +82,7 @@ static void run_threads(void *(*body)(void *), void *argument) {
 
 static void test_threads_count(void **state) {
     (void)state;
-    struct counting shared = { .rounds = random_steps(20000) };
+    struct counting shared = {.rounds = random_steps(20000)};
     run_threads(count_with_take, &shared);
     assert_int_equal(shared.count, THREADS * shared.rounds);
     run_threads(count_with_try, &shared);
@@ -95,7 +95,7 @@ static void test_threads_count(void **state) {
  * then says so, and dropping must wake them one after another. */
 static void test_sleepers_are_woken(void **state) {
     (void)state;
-    struct counting shared = { .rounds = 1 };
+    struct counting shared = {.rounds = 1};
     lock_take(&shared.lock, LOCK_RANK_ARENA);
     pthread_t threads[THREADS];
     for (size_t i = 0; i < THREADS; i++) {
@@ -117,7 +117,7 @@ static void test_sleepers_are_woken(void **state) {
 /* Taken while alone, by a plain store (not under TSan, which keeps a thread of its own); waited for
  * by a thread started since. */
 static void taken_alone_dropped_in_company(void) {
-    struct counting shared = { .rounds = 1 };
+    struct counting shared = {.rounds = 1};
     lock_take(&shared.lock, LOCK_RANK_ARENA);
     pthread_t thread;
     CHILD_EXPECT(pthread_create(&thread, NULL, count_with_take, &shared) == 0);
@@ -136,7 +136,7 @@ static void test_first_thread_appears_under_a_lock(void **state) {
 
 static void test_reset_frees(void **state) {
     (void)state;
-    struct lock lock = { 2 };
+    struct lock lock = {2};
     lock_reset(&lock);
     assert_false(lock_is_taken(&lock));
     assert_true(lock_try(&lock, LOCK_RANK_META));
@@ -164,40 +164,40 @@ static void test_orders_that_are_right(void **state) {
 static struct lock first_lock, second_lock;
 
 static void descend(void) {
-    setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0});
     lock_take(&first_lock, LOCK_RANK_META);
     lock_take(&second_lock, LOCK_RANK_PAGE_HEAP);
 }
 
 static void descend_by_try(void) {
-    setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0});
     lock_take(&first_lock, LOCK_RANK_META);
     (void)lock_try(&second_lock, LOCK_RANK_PAGE_HEAP);
 }
 
 static void take_two_of_a_rank(void) {
-    setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0});
     lock_take(&first_lock, LOCK_RANK_ARENA);
     lock_take(&second_lock, LOCK_RANK_ARENA);
 }
 
 /* The check comes before the wait, or this child would sleep for ever. */
 static void take_twice(void) {
-    setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0});
     lock_take(&first_lock, LOCK_RANK_ARENA);
     lock_take(&first_lock, LOCK_RANK_ARENA);
 }
 
 static void drop_what_is_not_held(void) {
-    setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0});
     lock_take(&first_lock, LOCK_RANK_ARENA);
     lock_drop(&first_lock, LOCK_RANK_META);
 }
 
 static void test_wrong_orders_die(void **state) {
     (void)state;
-    static void (*const bodies[])(void) = { descend, descend_by_try, take_two_of_a_rank, take_twice,
-                                            drop_what_is_not_held };
+    static void (*const bodies[])(void) = {descend, descend_by_try, take_two_of_a_rank, take_twice,
+                                           drop_what_is_not_held};
     for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
         struct child_result child = child_run(bodies[i]);
         assert_int_equal(child.signal, SIGABRT);

@@ -26,7 +26,7 @@ struct record {
 static struct record take_record(struct random_source *random, unsigned char fill) {
     size_t bytes = 1 + random_below(random, random_below(random, 50) == 0 ? 40000 : 500);
     size_t alignment = (size_t)1 << random_below(random, 13);
-    struct record record = { meta_alloc(bytes, alignment), bytes, fill };
+    struct record record = {meta_alloc(bytes, alignment), bytes, fill};
     if (record.start == NULL || (uintptr_t)record.start % alignment != 0) {
         abort();
     }
@@ -106,7 +106,7 @@ static void test_threads_share_nothing(void **state) {
 
 /* What is already mapped still serves; then NULL, and the counters do not move. */
 static void alloc_until_refused(void) {
-    struct rlimit limit = { 1 << 20, 1 << 20 };
+    struct rlimit limit = {1 << 20, 1 << 20};
     CHILD_EXPECT(setrlimit(RLIMIT_AS, &limit) == 0);
     CHILD_EXPECT(meta_alloc((size_t)1 << 20, 64) == NULL);
     CHILD_EXPECT(meta_alloc(SIZE_MAX, 1) == NULL);

@@ -32,8 +32,8 @@ static const char *rights_at(const void *address) {
     while (fgets(line, sizeof line, maps) != NULL) {
         unsigned long start, end;
         char found[8];
-        if (sscanf(line, "%lx-%lx %4s", &start, &end, found) == 3 &&
-            start <= (uintptr_t)address && (uintptr_t)address < end) {
+        if (sscanf(line, "%lx-%lx %4s", &start, &end, found) == 3 && start <= (uintptr_t)address &&
+            (uintptr_t)address < end) {
             strcpy(rights, found);
         }
     }
@@ -166,7 +166,7 @@ static void test_failures_are_negative_errno(void **state) {
 }
 
 static void under_address_space_limit(void) {
-    struct rlimit limit = { 1 << 20, 1 << 20 };
+    struct rlimit limit = {1 << 20, 1 << 20};
     CHILD_EXPECT(setrlimit(RLIMIT_AS, &limit) == 0);
     errno = 0;
     CHILD_EXPECT(os_map(1 << 20) == NULL);
@@ -217,7 +217,7 @@ static void test_environment(void **state) {
     (void)state;
     char numbered[] = "ARENITE_X=1", exact[] = "ARENITE=plain", no_value[] = "EMPTY=";
     char no_sign[] = "ODD";
-    char *entries[] = { numbered, exact, no_value, no_sign, NULL };
+    char *entries[] = {numbered, exact, no_value, no_sign, NULL};
     char **saved = environ;
     environ = entries;
     const char *plain = os_environment("ARENITE"), *empty = os_environment("EMPTY");
@@ -288,7 +288,7 @@ static void *wait_for_word(void *argument) {
 
 static void test_wait_and_wake(void **state) {
     (void)state;
-    struct waiter waiter = { 0 };
+    struct waiter waiter = {0};
     os_wait(&waiter.word, 1); /* the value differs: returns at once */
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, wait_for_word, &waiter), 0);
@@ -311,7 +311,7 @@ static void test_write_goes_through(void **state) {
 }
 
 static void end_by_abort(void) {
-    setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0});
     os_abort();
 }
 

@@ -154,7 +154,7 @@ static void set_without_memory(void) {
     uintptr_t span = GRANULE_BYTES << PAGE_MAP_LEAF_BITS;
     uintptr_t border = BASE + 20 * span;
     CHILD_EXPECT(page_map_prepare(border - 1, border) == 0);
-    struct rlimit limit = { 1 << 20, 1 << 20 };
+    struct rlimit limit = {1 << 20, 1 << 20};
     CHILD_EXPECT(setrlimit(RLIMIT_AS, &limit) == 0);
     CHILD_EXPECT(page_map_set(border - 1, border + 1, record_of(1), PAGE_RUN) == -ENOMEM);
     CHILD_EXPECT(entry_at(border - 1) == PAGE_NONE);
@@ -215,7 +215,7 @@ static void random_step(struct random_source *random, struct model *model) {
         model_clear(model, first, past, record_of(number));
         return;
     }
-    static const enum page_kind kinds[] = { PAGE_RUN, PAGE_CHUNKS, PAGE_RUN, PAGE_CHUNKS };
+    static const enum page_kind kinds[] = {PAGE_RUN, PAGE_CHUNKS, PAGE_RUN, PAGE_CHUNKS};
     enum page_kind kind = kinds[number % 4];
     assert_int_equal(page_map_set(start, end, record_of(number), kind), 0);
     model_set(model, first, past, named(number, kind));

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 static void no_core_file(void) {
-    setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0});
 }
 
 static void say_lines(void) {
@@ -74,9 +74,9 @@ static void test_fatal_reports_abort(void **state) {
         void (*body)(void);
         const char *text;
     } cases[] = {
-        { corrupt, "arenite: free(): invalid pointer: 0x1230\n" },
-        { fail_fatally, "arenite: no way on: -12\n" },
-        { fail_check, "arenite: check failed: a < b (file.c:7)\n" },
+        {corrupt, "arenite: free(): invalid pointer: 0x1230\n"},
+        {fail_fatally, "arenite: no way on: -12\n"},
+        {fail_check, "arenite: check failed: a < b (file.c:7)\n"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct child_result child = child_run(cases[i].body);
