@@ -10,6 +10,7 @@ WORKLOAD := env PYTHONMALLOC=malloc python3 bench/python_objects.py
         setup
 
 all: ## release build: build/libarenite.so, build/libarenite.a, build/arenite
+	@command -v cmake >/dev/null || { echo "cmake is missing: run scripts/setup first"; exit 1; }
 	@cmake --preset release >/dev/null
 	@cmake --build build -j $(JOBS)
 

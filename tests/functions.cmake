@@ -21,13 +21,19 @@ endfunction()
 function(add_outside_program target source)
     add_executable(${target} EXCLUDE_FROM_ALL ${source})
     target_compile_definitions(${target} PRIVATE _GNU_SOURCE)
-    target_compile_options(${target} PRIVATE -fno-builtin)
+    target_compile_options(${target} PRIVATE -fno-builtin
+        $<$<COMPILE_LANGUAGE:CXX>:-fno-allocation-dce>)
     target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/include)
     target_link_libraries(${target} PRIVATE test_support Threads::Threads ${CMAKE_DL_LIBS} m)
     add_dependencies(tests ${target})
 endfunction()
 
+# The tree with debug checks runs the same programs under a name that tells.
 function(add_preload_tests)
+    set(prefix preload)
+    if(ARENITE_DEBUG)
+        set(prefix preload-debug)
+    endif()
     find_package(Threads REQUIRED)
     file(GLOB sources CONFIGURE_DEPENDS preload/*.c preload/*.cc)
     if(NOT TARGET arenite_shared)
@@ -39,9 +45,9 @@ function(add_preload_tests)
         add_outside_program(preload_${name} ${source})
         # Fails the program when the library was not really loaded.
         target_sources(preload_${name} PRIVATE support/require_preload.c)
-        add_test(NAME preload.${name} COMMAND preload_${name})
-        set_test_facts(preload.${name} preload ${source} ${ARENITE_TEST_SECONDS})
-        set_property(TEST preload.${name} PROPERTY
+        add_test(NAME ${prefix}.${name} COMMAND preload_${name})
+        set_test_facts(${prefix}.${name} preload ${source} ${ARENITE_TEST_SECONDS})
+        set_property(TEST ${prefix}.${name} PROPERTY
             ENVIRONMENT "LD_PRELOAD=$<TARGET_FILE:arenite_shared>")
     endforeach()
 endfunction()
