@@ -1,5 +1,5 @@
 /* operation.h - what the slow operations of a thread share: the entry mark, the caller's lists.
- * Layer: thread (includes chunk and below). Internal to this layer. */
+ * Layer: thread (includes chunk and below). Used by this layer and by api. */
 #ifndef ARENITE_THREAD_OPERATION_H
 #define ARENITE_THREAD_OPERATION_H
 
