@@ -7,6 +7,8 @@
 #include "api/start.h"
 
 #include "api/announce.h"
+#include "api/options.h"
+#include "api/registry.h"
 #include "os/os.h"
 #include "pages/page_map.h"
 #include "thread/thread.h"
@@ -36,6 +38,8 @@ static void prepare_page_map(void) {
 }
 
 static void start_run(void) {
+    registry_init();
+    options_load();
     /* Without a key for the end of threads, what their lists hold stays theirs. */
     (void)thread_init();
     prepare_page_map();

@@ -1,0 +1,317 @@
+/* options.c - the table of options, their parser, and what each value does.
+ * Layer: api (includes thread and below). See options.h.
+ *
+ * Texts are pieces of the environment, never copied but for messages. */
+#include "api/options.h"
+
+#include "chunk/params.h"
+#include "chunk/quick.h"
+#include "os/os.h"
+#include "os/report.h"
+
+#include <limits.h>
+#include <malloc.h>
+#include <string.h>
+
+const struct option options[OPTION_COUNT] = {
+#define OPTION(id, name, type, normal, least, most, number, variable, tunable, help)             \
+    [OPTION_##id] = {#name, OPTION_TYPE_##type, normal, least, most, number, variable, tunable, \
+                     help},
+#include "api/options.def"
+};
+
+struct arenite_option_state option_states[OPTION_COUNT] = {
+#define OPTION(id, name, type, normal, least, most, number, variable, tunable, help) \
+    [OPTION_##id] = {#name, normal, ARENITE_OPTION_DEFAULT, 0},
+#include "api/options.def"
+};
+
+/* ---- effects -------------------------------------------------------------------------------- */
+
+static void apply(enum option_id id, size_t value) {
+    switch (id) {
+    case OPTION_ARENA_MAX:
+        params.arena_max = value;
+        break;
+    case OPTION_ARENA_TEST:
+        params.arena_test = value;
+        break;
+    case OPTION_MMAP_THRESHOLD:
+        params_set_mmap_threshold(value);
+        break;
+    case OPTION_MMAP_MAX:
+        params_set_mmap_max(value);
+        break;
+    case OPTION_TRIM_THRESHOLD:
+        params_set_trim_threshold(value);
+        break;
+    case OPTION_TOP_PAD:
+        params_set_top_pad(value);
+        break;
+    case OPTION_PERTURB:
+        params.perturb = (int)(value & 0xff);
+        break;
+    case OPTION_MXFAST:
+        params_set_fast_max(value);
+        break;
+    case OPTION_TCACHE_COUNT:
+        params.quick_count = value;
+        break;
+    case OPTION_TCACHE_MAX:
+        params.quick_bytes = chunk_bytes_for(value);
+        break;
+    case OPTION_STATS_AT_EXIT:
+    case OPTION_COUNT:
+    default:
+        break; /* looked up when it is needed */
+    }
+}
+
+bool options_set(enum option_id id, uint64_t value, enum arenite_option_source source) {
+    if (value < options[id].least || value > options[id].most) {
+        return false;
+    }
+    apply(id, (size_t)value);
+    option_states[id].value = value;
+    option_states[id].source = source;
+    return true;
+}
+
+/* ---- texts ---------------------------------------------------------------------------------- */
+
+/* A piece of text that no NUL ends. */
+struct text {
+    const char *start;
+    size_t length;
+};
+
+static struct text text_of(const char *string) {
+    return (struct text){string, strlen(string)};
+}
+
+static bool text_equals(struct text text, const char *string) {
+    return strlen(string) == text.length && memcmp(text.start, string, text.length) == 0;
+}
+
+/* Cuts off what stands before the first separator; the rest starts behind it. */
+static struct text text_cut(struct text *rest, char separator) {
+    struct text piece = {rest->start, 0};
+    while (piece.length < rest->length && piece.start[piece.length] != separator) {
+        piece.length++;
+    }
+    size_t skipped = piece.length < rest->length ? piece.length + 1 : piece.length;
+    rest->start += skipped;
+    rest->length -= skipped;
+    return piece;
+}
+
+#define SHOWN_BYTES 48
+
+/* For messages: a copy that ends in NUL, shortened if it is long. */
+struct shown {
+    char text[SHOWN_BYTES];
+};
+
+static struct shown show(struct text text) {
+    struct shown shown = {{0}};
+    size_t length = text.length < SHOWN_BYTES - 1 ? text.length : SHOWN_BYTES - 1;
+    memcpy(shown.text, text.start, length);
+    return shown;
+}
+
+/* ---- values --------------------------------------------------------------------------------- */
+
+static int digit_value(char c) {
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    if (c >= 'a' && c <= 'f') {
+        return c - 'a' + 10;
+    }
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : INT_MAX;
+}
+
+/* Digits in decimal, or in hexadecimal behind 0x; returns how many characters they take, 0 when
+ * there are none or the number does not fit. */
+static size_t parse_digits(struct text text, uint64_t *value) {
+    bool is_hex = text.length > 2 && text.start[0] == '0' && (text.start[1] | 0x20) == 'x';
+    int base = is_hex ? 16 : 10;
+    size_t first = is_hex ? 2 : 0;
+    size_t at = first;
+    *value = 0;
+    for (; at < text.length && digit_value(text.start[at]) < base; at++) {
+        uint64_t digit = (uint64_t)digit_value(text.start[at]);
+        if (__builtin_mul_overflow(*value, (uint64_t)base, value) ||
+            __builtin_add_overflow(*value, digit, value)) {
+            return 0;
+        }
+    }
+    return at == first ? 0 : at;
+}
+
+/* 64K, 2M, 1G: the shift that a suffix means, or -1. */
+static int suffix_shift(struct text suffix) {
+    if (suffix.length == 0) {
+        return 0;
+    }
+    static const char letters[] = "kmgt";
+    for (int i = 0; letters[i] != '\0'; i++) {
+        if (suffix.length == 1 && (suffix.start[0] | 0x20) == letters[i]) {
+            return 10 * (i + 1);
+        }
+    }
+    return -1;
+}
+
+static bool parse_number(const struct option *option, struct text text, uint64_t *value) {
+    if (text_equals(text, "-1") && option->most == SIZE_MAX) {
+        *value = SIZE_MAX;
+        return true;
+    }
+    size_t digits = parse_digits(text, value);
+    struct text suffix = {text.start + digits, text.length - digits};
+    if (digits == 0 || (suffix.length != 0 && option->type != OPTION_TYPE_SIZE)) {
+        return false;
+    }
+    int shift = suffix_shift(suffix);
+    if (shift < 0 || *value > UINT64_MAX >> shift) {
+        return false;
+    }
+    *value <<= shift;
+    return true;
+}
+
+static bool parse_flag(struct text text, uint64_t *value) {
+    static const char *const words[] = {"0", "1", "no", "yes", "off", "on", "false", "true"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (text_equals(text, words[i])) {
+            *value = i % 2;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool parse_value(const struct option *option, struct text text, uint64_t *value) {
+    return option->type == OPTION_TYPE_FLAG ? parse_flag(text, value)
+                                            : parse_number(option, text, value);
+}
+
+/* ---- messages ------------------------------------------------------------------------------- */
+
+static void report_value(const char *place, const struct option *option, struct text text) {
+    struct shown shown = show(text);
+    const char *unit = option->type == OPTION_TYPE_SIZE ? " bytes (K, M and G are understood)" : "";
+    if (option->type == OPTION_TYPE_FLAG) {
+        report_line("%s: %s=%s ignored: it is 0 or 1", place, option->name, shown.text);
+    } else if (option->most == SIZE_MAX) {
+        report_line("%s: %s=%s ignored: a number%s is wanted, from %llu on, or -1 for no limit",
+                    place, option->name, shown.text, unit, (unsigned long long)option->least);
+    } else {
+        report_line("%s: %s=%s ignored: a number%s is wanted, from %llu to %llu", place,
+                    option->name, shown.text, unit, (unsigned long long)option->least,
+                    (unsigned long long)option->most);
+    }
+}
+
+/* Levenshtein's distance: insertions, deletions and replacements that make one of the other. */
+static size_t edit_distance(struct text text, const char *name) {
+    size_t row[ARENITE_NAME_BYTES + 1];
+    size_t name_length = strlen(name);
+    for (size_t j = 0; j <= name_length; j++) {
+        row[j] = j;
+    }
+    for (size_t i = 0; i < text.length; i++) {
+        size_t diagonal = row[0];
+        row[0] = i + 1;
+        for (size_t j = 0; j < name_length; j++) {
+            size_t replaced = diagonal + (text.start[i] != name[j]);
+            size_t shifted = (row[j] < row[j + 1] ? row[j] : row[j + 1]) + 1;
+            diagonal = row[j + 1];
+            row[j + 1] = replaced < shifted ? replaced : shifted;
+        }
+    }
+    return row[name_length];
+}
+
+static const char *nearest_name(struct text text) {
+    size_t best = 0;
+    for (size_t id = 1; id < OPTION_COUNT; id++) {
+        if (edit_distance(text, options[id].name) < edit_distance(text, options[best].name)) {
+            best = id;
+        }
+    }
+    return options[best].name;
+}
+
+/* ---- places --------------------------------------------------------------------------------- */
+
+static void take_value(const char *place, enum option_id id, struct text text,
+                       enum arenite_option_source source) {
+    uint64_t value;
+    if (!parse_value(&options[id], text, &value) || !options_set(id, value, source)) {
+        report_value(place, &options[id], text);
+    }
+}
+
+/* NAME=VALUE of ARENITE_OPTIONS. */
+static void take_option(struct text item) {
+    static const char place[] = "ARENITE_OPTIONS";
+    struct text value = item;
+    struct text name = text_cut(&value, '=');
+    bool has_value = name.length < item.length;
+    for (enum option_id id = 0; id < OPTION_COUNT; id++) {
+        if (text_equals(name, options[id].name) && has_value) {
+            take_value(place, id, value, ARENITE_OPTION_ENVIRONMENT);
+            return;
+        }
+    }
+    struct shown shown = show(name);
+    if (name.length >= ARENITE_NAME_BYTES) {
+        name.length = ARENITE_NAME_BYTES;
+    }
+    report_line("%s: %s ignored: %s; the nearest is %s=VALUE", place, shown.text,
+                has_value ? "no option has this name" : "NAME=VALUE is wanted",
+                nearest_name(name));
+}
+
+/* NAME=VALUE of GLIBC_TUNABLES; the many names there that are not malloc's are not our business. */
+static void take_tunable(struct text item) {
+    struct text value = item;
+    struct text name = text_cut(&value, '=');
+    for (enum option_id id = 0; id < OPTION_COUNT; id++) {
+        if (options[id].tunable[0] != '\0' && text_equals(name, options[id].tunable)) {
+            take_value("GLIBC_TUNABLES", id, value, ARENITE_OPTION_TUNABLE);
+        }
+    }
+}
+
+static void take_list(const char *variable, char separator, void (*take)(struct text item)) {
+    const char *string = os_environment(variable);
+    struct text rest = text_of(string != NULL ? string : "");
+    while (rest.length != 0) {
+        struct text item = text_cut(&rest, separator);
+        if (item.length != 0) {
+            take(item);
+        }
+    }
+}
+
+static void take_variables(void) {
+    for (enum option_id id = 0; id < OPTION_COUNT; id++) {
+        const char *variable = options[id].variable;
+        const char *string = variable[0] != '\0' ? os_environment(variable) : NULL;
+        if (string != NULL) {
+            take_value(variable, id, text_of(string), ARENITE_OPTION_VARIABLE);
+        }
+    }
+}
+
+void options_load(void) {
+    if (os_is_secure()) {
+        return;
+    }
+    take_list("GLIBC_TUNABLES", ':', take_tunable);
+    take_variables();
+    take_list("ARENITE_OPTIONS", ',', take_option);
+}
