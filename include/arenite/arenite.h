@@ -7,7 +7,9 @@
 #define ARENITE_ARENITE_H
 
 #include <features.h>
+#include <malloc.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -42,6 +44,14 @@ size_t arenite_malloc_usable_size(void *memory);
 void arenite_free_sized(void *memory, size_t bytes);
 void arenite_free_aligned_sized(void *memory, size_t alignment, size_t bytes);
 void arenite_cfree(void *memory);
+
+/* Those of <malloc.h>: the same structures, counting this heap. */
+struct mallinfo2 arenite_mallinfo2(void);
+struct mallinfo arenite_mallinfo(void);
+void arenite_malloc_stats(void);
+int arenite_malloc_info(int options, FILE *stream);
+int arenite_malloc_trim(size_t pad_bytes);
+int arenite_mallopt(int number, int value);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,173 @@
+/* statistics.c - see statistics.h.
+ * Layer: api (includes thread and below). */
+#include "api/statistics.h"
+
+#include "api/registry.h"
+#include "api/start.h"
+#include "chunk/mapped_table.h"
+#include "thread/operation.h"
+
+#include <string.h>
+
+/* ---- one arena, under its lock -------------------------------------------------------------- */
+
+static void count_into(struct bin_statistics *bin, uint64_t size) {
+    bool first = bin->count == 0;
+    bin->count++;
+    bin->total += (size_t)size;
+    bin->from = first || size < bin->from ? (size_t)size : bin->from;
+    bin->to = size > bin->to ? (size_t)size : bin->to;
+}
+
+static bool count_fast(struct walk *walk, const struct walk_chunk *chunk, unsigned index,
+                       void *state) {
+    struct arena_statistics *arena = state;
+    (void)walk;
+    if (index < FAST_BINS) {
+        count_into(&arena->fast[index], chunk->bytes);
+    }
+    arena->fast_count++;
+    arena->fast_bytes += (size_t)chunk->bytes;
+    return true;
+}
+
+static bool count_binned(struct walk *walk, const struct walk_chunk *chunk, unsigned index,
+                         void *state) {
+    struct arena_statistics *arena = state;
+    (void)walk;
+    if (index < BIN_COUNT) {
+        count_into(&arena->bins[index], chunk->size);
+    }
+    arena->bin_count++;
+    arena->bin_bytes += (size_t)chunk->bytes;
+    return true;
+}
+
+static bool count_heap(struct walk *walk, const struct walk_heap *heap, void *state) {
+    struct arena_statistics *arena = state;
+    (void)walk;
+    arena->heap_count++;
+    arena->heap_bytes += (size_t)heap->bytes;
+    arena->heap_committed_bytes += (size_t)heap->committed_bytes;
+    return true;
+}
+
+/* What can be said without looking at any list. */
+static void begin_arena(const struct walk_arena *from, struct arena_statistics *arena) {
+    memset(arena, 0, sizeof *arena);
+    arena->system_bytes = (size_t)from->system_bytes;
+    arena->system_max_bytes = (size_t)from->system_max_bytes;
+    arena->used_bytes = arena->system_bytes;
+    arena->attached_threads = from->attached_threads;
+    arena->is_main = from->is_main;
+    arena->incomplete = true;
+}
+
+static void count_arena(struct walk *walk, const struct walk_arena *from,
+                        struct arena_statistics *arena) {
+    begin_arena(from, arena);
+    arena->top_bytes = (size_t)from->top_bytes;
+    if (!walk_fast_bins(walk, from, count_fast, arena) ||
+        !walk_bins(walk, from, count_binned, arena) ||
+        !walk_heaps(walk, from, count_heap, arena)) {
+        begin_arena(from, arena);
+        return;
+    }
+    size_t free_bytes = arena->top_bytes + arena->bin_bytes + arena->fast_bytes;
+    if (free_bytes <= arena->system_bytes) {
+        arena->free_bytes = free_bytes;
+        arena->used_bytes = arena->system_bytes - free_bytes;
+        arena->incomplete = false;
+    }
+}
+
+/* A handler that interrupted an operation of its thread must not wait for what that one holds. */
+static bool lock_for_reading(struct arena *arena, bool may_wait) {
+    if (!arena_is_usable(arena)) {
+        return false;
+    }
+    if (may_wait) {
+        arena_lock(arena);
+        return true;
+    }
+    return arena_try_lock(arena);
+}
+
+static void read_arena(struct walk *walk, uint64_t address, bool may_wait,
+                       struct arena_statistics *statistics) {
+    struct arena *arena = (struct arena *)(uintptr_t)address;
+    struct walk_arena now;
+    bool locked = lock_for_reading(arena, may_wait);
+    walk->what = NULL;
+    if (!walk_arena_at(walk, address, &now)) {
+        memset(statistics, 0, sizeof *statistics);
+        statistics->incomplete = true;
+    } else if (locked) {
+        count_arena(walk, &now, statistics);
+    } else {
+        begin_arena(&now, statistics);
+    }
+    walk->what = NULL;
+    if (locked) {
+        arena_unlock(arena);
+    }
+}
+
+/* ---- the ring ------------------------------------------------------------------------------- */
+
+struct collection {
+    struct heap_statistics *sum;
+    statistics_visitor visit;
+    void *state;
+    struct arena_statistics arena;
+};
+
+static void add_arena(struct heap_statistics *sum, const struct arena_statistics *arena) {
+    sum->arenas++;
+    sum->incomplete += arena->incomplete;
+    sum->system_bytes += arena->system_bytes;
+    sum->system_max_bytes += arena->system_max_bytes;
+    sum->used_bytes += arena->used_bytes;
+    sum->free_bytes += arena->free_bytes;
+    sum->free_count += 1 + arena->bin_count;
+    sum->fast_count += arena->fast_count;
+    sum->fast_bytes += arena->fast_bytes;
+    sum->top_bytes += arena->top_bytes;
+    if (arena->is_main) {
+        sum->main_top_bytes = arena->top_bytes;
+    }
+}
+
+static bool collect_arena(struct walk *walk, const struct walk_arena *arena, void *state) {
+    struct collection *collection = state;
+    bool outermost = operation_enter();
+    read_arena(walk, arena->address, outermost, &collection->arena);
+    operation_leave();
+    size_t number = collection->sum->arenas;
+    add_arena(collection->sum, &collection->arena);
+    if (collection->visit != NULL) {
+        collection->visit(&collection->arena, number, collection->state);
+    }
+    return true;
+}
+
+static void collect_mapped(struct mapped_totals *mapped) {
+    bool outermost = operation_enter();
+    if (outermost) {
+        mapped_totals(mapped);
+    } else {
+        *mapped = mapped_counts;
+    }
+    operation_leave();
+}
+
+void statistics_collect(struct heap_statistics *sum, statistics_visitor visit, void *state) {
+    struct walk walk;
+    struct collection collection = {.sum = sum, .visit = visit, .state = state};
+    memset(sum, 0, sizeof *sum);
+    start_ensure();
+    if (registry_walk(&walk)) {
+        walk_arenas(&walk, collect_arena, &collection);
+    }
+    collect_mapped(&sum->mapped);
+}

@@ -1,0 +1,60 @@
+/* statistics.h - what the arenas and mapped chunks hold, counted by walking.
+ * Layer: api (includes thread and below).
+ *
+ * Definitions are glibc's: a chunk in a thread's quick lists, and the block that stands for those
+ * lists, count as in use; the top chunk is one free chunk; sizes include headers.
+ *
+ * I1: system_bytes = used_bytes + free_bytes, for every arena and for the sum.
+ * An arena that cannot be read (its lock is held by what the caller interrupted, it was torn by a
+ * fork, its lists are damaged) counts as wholly in use, and incomplete says so. */
+#ifndef ARENITE_API_STATISTICS_H
+#define ARENITE_API_STATISTICS_H
+
+#include "api/walk.h"
+#include "chunk/bin.h"
+#include "chunk/mapped.h"
+
+/* Free chunks of one bin. Sizes here have their flags, as glibc shows them. */
+struct bin_statistics {
+    size_t count;
+    size_t total;
+    size_t from, to; /* smallest and largest size; 0 when there is none */
+};
+
+struct arena_statistics {
+    size_t system_bytes, system_max_bytes;
+    size_t used_bytes;
+    size_t free_bytes; /* top + bins + fast bins */
+    size_t top_bytes;
+    size_t fast_count, fast_bytes;
+    size_t bin_count, bin_bytes; /* in bins, top not among them */
+    size_t heap_count, heap_bytes, heap_committed_bytes;
+    size_t attached_threads;
+    bool is_main;
+    bool incomplete;
+    struct bin_statistics fast[FAST_BINS];
+    struct bin_statistics bins[BIN_COUNT]; /* by bin index */
+};
+
+/* Sums over arenas; the mapped chunks once. */
+struct heap_statistics {
+    size_t arenas;
+    size_t incomplete; /* arenas that could not be read */
+    size_t system_bytes, system_max_bytes;
+    size_t used_bytes, free_bytes;
+    size_t free_count; /* chunks in bins and tops */
+    size_t fast_count, fast_bytes;
+    size_t top_bytes;
+    size_t main_top_bytes;
+    struct mapped_totals mapped;
+};
+
+/* Called for each arena in the order of the ring, main first, outside of locks. */
+typedef void (*statistics_visitor)(const struct arena_statistics *arena, size_t number,
+                                   void *state);
+
+/* Counts every arena in turn, under its lock; visit may be NULL. May be called from a signal
+ * handler; allocates nothing, and needs less than 16 KiB of stack. */
+void statistics_collect(struct heap_statistics *sum, statistics_visitor visit, void *state);
+
+#endif

@@ -1,0 +1,20 @@
+/* trim.c - malloc_trim.
+ * Layer: api (includes thread and below). */
+#include "api/names.h"
+#include "api/start.h"
+#include "chunk/trim.h"
+#include "thread/operation.h"
+
+#include "arenite/arenite.h"
+
+#include <malloc.h>
+
+/* A handler that interrupted an operation of its thread returns nothing: the heaps' locks cannot
+ * be waited for there. */
+API_EXPORT_WEAK int API(malloc_trim)(size_t pad_bytes) {
+    start_ensure();
+    bool outermost = operation_enter();
+    bool released = outermost && trim_all(pad_bytes);
+    operation_leave();
+    return released ? 1 : 0;
+}
