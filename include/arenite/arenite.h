@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-/* ---- allocation: functions that libc's headers do not declare --------------------------------- */
+/* ---- allocation: functions that libc's headers do not declare -------------------------------- */
 
 /* C23: free, by a caller who knows the size it asked for last (and the alignment). What is said is
  * compared with what is true; a size that the block cannot have had ends the process with a line

@@ -16,8 +16,11 @@
 unsigned bin_index_large(size_t bytes) {
     static const struct step {
         unsigned shift, limit, base;
-    } steps[] = {{6, FIRST_STEP_LIMIT, FIRST_STEP_BASE}, {9, 20, 91}, {12, 10, 110},
-                 {15, 4, 119},                           {18, 2, 124}};
+    } steps[] = {{6, FIRST_STEP_LIMIT, FIRST_STEP_BASE},
+                 {9, 20, 91},
+                 {12, 10, 110},
+                 {15, 4, 119},
+                 {18, 2, 124}};
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         size_t step = bytes >> steps[i].shift;
         if (step <= steps[i].limit) {
@@ -168,8 +171,8 @@ static const char *audit_chunk(unsigned index, const struct chunk *chunk,
     if (first_of_size != (chunk->fd_nextsize != NULL)) {
         return "a large bin's size links are not at the first of each size";
     }
-    if (first_of_size && (chunk->fd_nextsize->bk_nextsize != chunk ||
-                          chunk->bk_nextsize->fd_nextsize != chunk)) {
+    if (first_of_size &&
+        (chunk->fd_nextsize->bk_nextsize != chunk || chunk->bk_nextsize->fd_nextsize != chunk)) {
         return "a large bin's size links disagree";
     }
     return NULL;

@@ -132,7 +132,7 @@ INLINE struct chunk *bin_take_oldest(struct arena *arena, unsigned index) {
  * equal ones the second, so that the size links need no change. */
 struct chunk *bin_find_best(struct arena *arena, unsigned index, size_t bytes);
 
-/* First bin from `index` on that holds a chunk, 0 when none does. Clears stale map bits it meets. */
+/* First bin from `index` on that holds a chunk, else 0. Clears the stale map bits it meets. */
 unsigned bin_next_filled(struct arena *arena, unsigned index);
 
 /* NULL when bins and map keep I1-I3, else the first broken one; sums the chunks up. */

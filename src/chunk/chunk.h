@@ -55,9 +55,9 @@ _Static_assert(CHUNK_MIN_BYTES == offsetof(struct chunk, fd_nextsize),
 _Static_assert(UINTPTR_MAX == 0xffffffffu || CHUNK_MIN_BYTES == 32, "64-bit minimum");
 
 #define CHUNK_PREV_IN_USE ((size_t)1)
-#define CHUNK_MMAPPED     ((size_t)2)
-#define CHUNK_NON_MAIN    ((size_t)4)
-#define CHUNK_FLAGS       ((size_t)7)
+#define CHUNK_MMAPPED ((size_t)2)
+#define CHUNK_NON_MAIN ((size_t)4)
+#define CHUNK_FLAGS ((size_t)7)
 
 /* Requests above this fail: a pointer difference could not express them. */
 #define REQUEST_MAX_BYTES ((size_t)PTRDIFF_MAX)

@@ -103,8 +103,7 @@ void arena_free_past_quick(struct arena *arena, struct chunk *chunk) {
 
 void arena_free(const struct chunk_caller *caller, struct chunk *chunk) {
     size_t quick = quick_index(chunk_bytes(chunk));
-    if (quick >= QUICK_LISTS ||
-        !quick_push(caller->quick, quick, chunk_memory(chunk))) {
+    if (quick >= QUICK_LISTS || !quick_push(caller->quick, quick, chunk_memory(chunk))) {
         arena_free_past_quick(caller->arena, chunk);
     }
 }

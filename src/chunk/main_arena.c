@@ -140,7 +140,8 @@ static void close_old_top(const struct chunk_caller *caller, const struct growth
     struct chunk *old = growth->old_top;
     chunk_set_head(old, rest | CHUNK_PREV_IN_USE);
     chunk_set_head(chunk_at(old, rest), CHUNK_HEADER_BYTES | CHUNK_PREV_IN_USE);
-    chunk_set_head(chunk_at(old, rest + CHUNK_HEADER_BYTES), CHUNK_HEADER_BYTES | CHUNK_PREV_IN_USE);
+    chunk_set_head(chunk_at(old, rest + CHUNK_HEADER_BYTES),
+                   CHUNK_HEADER_BYTES | CHUNK_PREV_IN_USE);
     if (rest >= CHUNK_MIN_BYTES) {
         arena_free(caller, old);
     }
@@ -157,8 +158,7 @@ static bool extend_piece(const struct growth *growth) {
 
 static bool start_piece(const struct chunk_caller *caller, struct growth *growth) {
     if (is_contiguous() && growth->old_bytes != 0 && growth->start < growth->old_end) {
-        report_corruption("the program break was moved down into the heap",
-                          (void *)growth->start);
+        report_corruption("the program break was moved down into the heap", (void *)growth->start);
     }
     struct heap *piece = piece_record();
     if (piece == NULL) {

@@ -43,7 +43,7 @@ static void unpromise(void) {
     unlock();
 }
 
-/* Enters a mapping under the user address `lead` bytes and a header into it; a place is promised. */
+/* Enters a mapping whose user address is `lead` bytes and a header in; a place is promised. */
 static void enter(uintptr_t start, size_t bytes, size_t lead) {
     struct mapped_block block = {start + lead + CHUNK_HEADER_BYTES, start, bytes};
     lock();

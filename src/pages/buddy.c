@@ -235,7 +235,7 @@ static const char *audit_list(const struct buddy *buddy, unsigned order) {
     return marked == (count > 0) ? NULL : "buddy: the mask of orders is wrong";
 }
 
-/* One free block by the unit bytes: aligned, inside, alone in its units, buddy not free (I1, I2). */
+/* One free block by the unit bytes: aligned, inside, alone in its units, no free buddy (I1, I2). */
 static const char *audit_block(const struct buddy *buddy, uint32_t unit, unsigned order) {
     if (order > BUDDY_MAX_ORDER || !is_aligned(unit, block_units(order))) {
         return "buddy: a free block is not aligned to its order";

@@ -20,7 +20,8 @@ struct request {
     size_t *dirty;    /* not NULL: wanted zeroed, and told how much may not be */
 };
 
-INLINE struct chunk *alloc_locked(const struct chunk_caller *caller, const struct request *request) {
+INLINE struct chunk *alloc_locked(const struct chunk_caller *caller,
+                                  const struct request *request) {
     size_t bytes = chunk_bytes_for(request->bytes);
     if (request->dirty != NULL) {
         return arena_alloc_zero_known(caller, bytes, request->dirty);

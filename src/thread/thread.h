@@ -74,7 +74,7 @@ struct thread *thread_first(void);
  * Only while no other thread allocates. */
 const char *thread_audit_all(void);
 
-/* ---- slow operations: requests in bytes, at most REQUEST_MAX_BYTES ---------------------------- */
+/* ---- slow operations: requests in bytes, at most REQUEST_MAX_BYTES --------------------------- */
 /* Each returns NULL when memory cannot be had (nothing changed then), never sets errno, is
  * thread-safe, and may be entered again by a signal handler. Public entry points try the quick
  * lists first. */
