@@ -32,12 +32,13 @@ HEADER_EXCEPTIONS = {
     ("src/thread/thread.c", "pthread.h"): "the key whose destructor detaches a thread at its end",
     ("src/api/start.c", "pthread.h"): "pthread_atfork, once, at start-up",
     ("src/api/announce.c", "dlfcn.h"): "asks whether malloc resolves to us; does not allocate",
-    ("src/api/announce.c", "stdlib.h"): "declares malloc, whose address is asked for",
     ("src/api/announce.c", "sys/stat.h"): "whether an inherited descriptor is still the tool's",
     ("src/api/announce.c", "unistd.h"): "closes that descriptor",
     ("src/api/foreign.c", "dlfcn.h"): "names the module that passed us a foreign pointer",
+    ("src/api/operators.c", "dlfcn.h"): "finds the C++ library's throw when operator new fails",
+    ("src/api/cxx.c", "dlfcn.h"): "finds the C++ library's throw when operator new fails",
     ("src/api/foreign.c", "malloc.h"): "asks libc whether its own heap was ever used",
-    ("src/api/malloc.c", "stdlib.h"): "declares the functions that are defined there",
+    ("src/api/", "stdlib.h"): "declares the functions that are defined there",
     ("src/api/", "malloc.h"): "declares the functions that are defined there",
     ("src/api/", "stdio.h"): "malloc_info writes to the caller's FILE",
 }
@@ -61,6 +62,8 @@ ALLOCATING_CALLS = {"malloc", "calloc", "realloc", "free", "memalign", "aligned_
 CALL_EXCEPTIONS = {
     ("src/os/", None): "this layer is the kernel's other side",
     ("src/api/announce.c", "close"): "the descriptor that the tool let us inherit",
+    ("src/api/operators.c", "dlopen"): "RTLD_NOLOAD, only after an allocation failed",
+    ("src/api/cxx.c", "dlopen"): "RTLD_NOLOAD, only after an allocation failed",
     ("src/api/", "fputs"): "malloc_info writes to the caller's FILE",
 }
 # Public names beside arenite_*: functions of C and old libcs that libc's headers do not declare.
