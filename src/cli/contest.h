@@ -19,9 +19,9 @@ struct contestant {
     size_t result_count;
     struct digest first_output; /* of the first counted run */
     bool has_run;               /* counted or not */
-    bool varies;        /* its own runs did not all print the same */
-    int exit_status;    /* the first that was not 0, else 0 */
-    struct tail errors; /* the stderr of that run */
+    bool varies;                /* its own runs did not all print the same */
+    int exit_status;            /* the first that was not 0, else 0 */
+    struct tail errors;         /* the stderr of that run */
 };
 
 struct contest {
