@@ -33,7 +33,7 @@ const char compare_help[] =
     "mimalloc where they are installed; prints the medians of N runs and their ratios to\n"
     "glibc. CMD reads /dev/null; its output is compared and thrown away.\n"
     "\n"
-    "  -n N             runs with each allocator: 1 to 10000, default 3; for N > 1 after\n"
+    "  -n N             runs with each allocator: 1 to 1000, default 3; for N > 1 after\n"
     "                   one warm-up round that is not counted\n"
     "  --json           print JSON instead of a table\n"
     "  -o NAME=VALUE    set an option of Arenite; may be given several times\n"
@@ -43,7 +43,7 @@ const char compare_help[] =
     "exit status: 0; 1 when a library was not really loaded (and then nothing is printed);\n"
     "2 for a wrong command line; 127 when CMD is not found, 126 when it is not executable.\n";
 
-enum { RUNS_DEFAULT = 3, RUNS_MAX = 10000 };
+enum { RUNS_DEFAULT = 3, RUNS_MAX = 1000 };
 
 struct compare {
     char **command;

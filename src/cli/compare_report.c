@@ -22,22 +22,41 @@ static int finish_output(bool is_written) {
 
 enum { NAME_WIDTH_MIN = 9 };
 
+/* The columns, in the order of enum figure. */
+static const struct column {
+    const char *title;
+    double units; /* of the figure, to one of the column */
+    int decimals;
+} columns[] = {
+    {"wall s", 1, 4}, {"user s", 1, 4}, {"sys s", 1, 4}, {"RSS MiB", 1024, 1}, {"minflt", 1, 0},
+};
+
+_Static_assert(sizeof columns / sizeof columns[0] == FIGURE_COUNT, "each figure has its column");
+
 static int name_width(const struct contest *contest) {
     size_t width = NAME_WIDTH_MIN;
     for (size_t i = 0; i < contest->count; i++) {
-        if (strlen(contest->contestants[i].name) > width) {
-            width = strlen(contest->contestants[i].name);
-        }
+        size_t length = strlen(contest->contestants[i].name);
+        width = length > width ? length : width;
     }
     return (int)width;
 }
 
+static void print_titles(int width) {
+    printf("%-*s", width, "allocator");
+    for (int i = 0; i < FIGURE_COUNT; i++) {
+        printf(" %9s %7s", columns[i].title, "");
+    }
+    printf(" %5s  %s\n", "exit", "output");
+}
+
 /* A figure and how many times glibc's it is; no ratio to what was too small to measure. */
-static void print_figure(double figure, double reference, int precision) {
+static void print_figure(const struct column *column, double figure, double reference) {
+    printf(" %9.*f", column->decimals, figure / column->units);
     if (reference > 0) {
-        printf(" %9.*f %6.2fx", precision, figure, figure / reference);
+        printf(" %6.2fx", figure / reference);
     } else {
-        printf(" %9.*f %7s", precision, figure, "-");
+        printf(" %7s", "-");
     }
 }
 
@@ -46,19 +65,16 @@ static void print_row(const struct contest *contest, const struct contestant *co
     struct figures reference = contestant_figures(&contest->contestants[0]);
     struct figures figures = contestant_figures(contestant);
     printf("%-*s", width, contestant->name);
-    print_figure(figures.wall_s, reference.wall_s, 3);
-    print_figure(figures.user_s, reference.user_s, 3);
-    print_figure(figures.sys_s, reference.sys_s, 3);
-    print_figure(figures.maxrss_kb / 1024, reference.maxrss_kb / 1024, 1);
-    print_figure(figures.minflt, reference.minflt, 0);
+    for (int i = 0; i < FIGURE_COUNT; i++) {
+        print_figure(&columns[i], figures.of[i], reference.of[i]);
+    }
     printf(" %5d  %s\n", contestant->exit_status,
            contest_output_is_same(contest, contestant) ? "same" : "differs");
 }
 
 int compare_print_table(const struct contest *contest) {
     int width = name_width(contest);
-    printf("%-*s %9s %7s %9s %7s %9s %7s %9s %7s %9s %7s %5s  %s\n", width, "allocator", "wall s",
-           "", "user s", "", "sys s", "", "RSS MiB", "", "minflt", "", "exit", "output");
+    print_titles(width);
     for (size_t i = 0; i < contest->count; i++) {
         print_row(contest, &contest->contestants[i], width);
     }
@@ -103,11 +119,11 @@ static json_t *json_of_contestant(const struct contest *contest,
     json_t *lib = json_object();
     json_object_set_new(lib, "name", json_of_bytes(contestant->name));
     json_object_set_new(lib, "path", json_of_bytes(contestant->path));
-    json_object_set_new(lib, "wall_s", json_real(figures.wall_s));
-    json_object_set_new(lib, "user_s", json_real(figures.user_s));
-    json_object_set_new(lib, "sys_s", json_real(figures.sys_s));
-    json_object_set_new(lib, "maxrss_kb", json_of_count(figures.maxrss_kb));
-    json_object_set_new(lib, "minflt", json_of_count(figures.minflt));
+    json_object_set_new(lib, "wall_s", json_real(figures.of[FIGURE_WALL_S]));
+    json_object_set_new(lib, "user_s", json_real(figures.of[FIGURE_USER_S]));
+    json_object_set_new(lib, "sys_s", json_real(figures.of[FIGURE_SYS_S]));
+    json_object_set_new(lib, "maxrss_kb", json_of_count(figures.of[FIGURE_MAXRSS_KB]));
+    json_object_set_new(lib, "minflt", json_of_count(figures.of[FIGURE_MINFLT]));
     json_object_set_new(lib, "exit", json_integer(contestant->exit_status));
     json_object_set_new(lib, "output_same",
                         json_boolean(contest_output_is_same(contest, contestant)));

@@ -139,7 +139,7 @@ void contestant_add(struct contestant *contestant, const struct measurement *res
     take_output(contestant, result->output);
     contestant->results = text_array_grow(contestant->results, contestant->result_count + 1,
                                           sizeof *contestant->results);
-    contestant->results[contestant->result_count++] = *result;
+    contestant->results[contestant->result_count++] = result->figures;
 }
 
 bool contest_output_is_same(const struct contest *contest, const struct contestant *contestant) {
@@ -162,31 +162,10 @@ static double median(double *numbers, size_t count) {
     return count % 2 == 1 ? upper : (numbers[count / 2 - 1] + upper) / 2;
 }
 
-static double wall_of(const struct measurement *result) {
-    return result->wall_s;
-}
-
-static double user_of(const struct measurement *result) {
-    return result->user_s;
-}
-
-static double sys_of(const struct measurement *result) {
-    return result->sys_s;
-}
-
-static double maxrss_of(const struct measurement *result) {
-    return (double)result->maxrss_kb;
-}
-
-static double minflt_of(const struct measurement *result) {
-    return (double)result->minflt;
-}
-
-static double median_of(const struct contestant *contestant,
-                        double (*figure_of)(const struct measurement *)) {
+static double median_of(const struct contestant *contestant, enum figure figure) {
     double *numbers = text_array(contestant->result_count, sizeof *numbers);
     for (size_t i = 0; i < contestant->result_count; i++) {
-        numbers[i] = figure_of(&contestant->results[i]);
+        numbers[i] = contestant->results[i].of[figure];
     }
     double result = median(numbers, contestant->result_count);
     free(numbers);
@@ -194,11 +173,9 @@ static double median_of(const struct contestant *contestant,
 }
 
 struct figures contestant_figures(const struct contestant *contestant) {
-    return (struct figures){
-        .wall_s = median_of(contestant, wall_of),
-        .user_s = median_of(contestant, user_of),
-        .sys_s = median_of(contestant, sys_of),
-        .maxrss_kb = median_of(contestant, maxrss_of),
-        .minflt = median_of(contestant, minflt_of),
-    };
+    struct figures medians;
+    for (enum figure figure = 0; figure < FIGURE_COUNT; figure++) {
+        medians.of[figure] = median_of(contestant, figure);
+    }
+    return medians;
 }

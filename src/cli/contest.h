@@ -14,8 +14,8 @@
 
 struct contestant {
     char *name;
-    char *path;                  /* "" for glibc: nothing is preloaded */
-    struct measurement *results; /* of the counted rounds */
+    char *path;              /* "" for glibc: nothing is preloaded */
+    struct figures *results; /* of the counted rounds; small, because children inherit the pages */
     size_t result_count;
     struct digest first_output; /* of the first counted run */
     bool has_run;               /* counted or not */
@@ -27,15 +27,6 @@ struct contestant {
 struct contest {
     struct contestant *contestants;
     size_t count;
-};
-
-/* What a contestant's row shows: medians over its results. */
-struct figures {
-    double wall_s;
-    double user_s;
-    double sys_s;
-    double maxrss_kb;
-    double minflt;
 };
 
 /* Enters glibc, and Arenite's library by its path. */
@@ -52,6 +43,7 @@ void contest_put_installed(struct contest *contest);
 void contestant_add(struct contestant *contestant, const struct measurement *result,
                     bool is_counted);
 
+/* What its row shows: medians over its results. */
 struct figures contestant_figures(const struct contestant *contestant);
 
 /* Every counted run of it printed exactly what glibc's first counted run printed. */

@@ -156,12 +156,14 @@ static double seconds(struct timeval time) {
 }
 
 static void take_figures(const struct child *child, struct measurement *result) {
+    const struct rusage *usage = &child->usage;
+    double *of = result->figures.of;
+    of[FIGURE_WALL_S] = (double)(child->end_ns - child->start_ns) / 1e9;
+    of[FIGURE_USER_S] = seconds(usage->ru_utime);
+    of[FIGURE_SYS_S] = seconds(usage->ru_stime);
+    of[FIGURE_MAXRSS_KB] = (double)usage->ru_maxrss;
+    of[FIGURE_MINFLT] = (double)usage->ru_minflt;
     result->pid = child->pid;
-    result->wall_s = (double)(child->end_ns - child->start_ns) / 1e9;
-    result->user_s = seconds(child->usage.ru_utime);
-    result->sys_s = seconds(child->usage.ru_stime);
-    result->maxrss_kb = child->usage.ru_maxrss;
-    result->minflt = child->usage.ru_minflt;
     result->exit_status = child->exit_status;
 }
 

@@ -32,13 +32,23 @@ struct measure_spec {
     char **envp;
 };
 
+/* What is measured of a run: of the program and all descendants that were waited for. */
+enum figure {
+    FIGURE_WALL_S,
+    FIGURE_USER_S,
+    FIGURE_SYS_S,
+    FIGURE_MAXRSS_KB, /* of the largest process, not the sum */
+    FIGURE_MINFLT,
+    FIGURE_COUNT,
+};
+
+struct figures {
+    double of[FIGURE_COUNT]; /* indexed by enum figure */
+};
+
 struct measurement {
     pid_t pid;
-    double wall_s;
-    double user_s;
-    double sys_s;
-    long maxrss_kb; /* of the largest process */
-    long minflt;    /* these and the times: the program and the descendants it waited for */
+    struct figures figures;
     int exit_status;
     struct digest output;
     struct tail errors;

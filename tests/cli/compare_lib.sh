@@ -38,8 +38,8 @@ wrong() {
     expect_line err "arenite: compare: $message" "compare $*"
     [ ! -s "$work/out" ] || fail "compare $*: a result nevertheless"
 }
-for count in 0 -1 x 3x 10001 99999999999999999999 ""; do
-    wrong "-n $count: expected a number from 1 to 10000" -n "$count" -- true
+for count in 0 -1 x 3x 1001 99999999999999999999 ""; do
+    wrong "-n $count: expected a number from 1 to 1000" -n "$count" -- true
 done
 wrong "--lib mine: expected NAME=PATH" --lib mine -- true
 wrong "--lib =/x.so: expected NAME=PATH" --lib =/x.so -- true

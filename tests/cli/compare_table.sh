@@ -41,6 +41,15 @@ if build touch <"$work/touch.c"; then
     awk '$1 == "glibc" && ($8 < 60 || $8 > 64) { exit 1 }' "$work/out" || fail "RSS of 60 MiB"
 fi
 
+# ... and not the tool's, however many results it keeps: a child inherits its pages.
+rss_of_glibc() {
+    run "$arenite" compare -n "$1" -- true
+    awk '$1 == "glibc" { print int($8 * 1024) }' "$work/out"
+}
+few=$(rss_of_glibc 1)
+many=$(rss_of_glibc 60)
+[ "$many" -lt $((few + 256)) ] || fail "RSS of true: $few KiB in 1 run, $many KiB in 60"
+
 # A failing CMD is reported and does not stop the comparison.
 run "$arenite" compare -n 1 -- sh -c 'echo last words >&2; exit 4'
 expect_status 0 "a failing CMD"
