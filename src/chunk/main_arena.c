@@ -13,7 +13,7 @@
 /* Smallest piece mapped in place of the break. */
 #define PIECE_MIN_BYTES ((size_t)1024 * 1024)
 
-static struct heap first_piece;
+struct heap main_first_piece;
 
 /* One attempt to grow: what top looks like before, what the kernel gave. */
 struct growth {
@@ -102,7 +102,7 @@ static void align_piece(struct growth *growth) {
 
 static struct heap *piece_record(void) {
     if (main_arena.heap == NULL) {
-        return &first_piece;
+        return &main_first_piece;
     }
     return meta_alloc(sizeof(struct heap), CHUNK_ALIGNMENT);
 }

@@ -19,6 +19,9 @@
 
 #include "chunk/arena.h"
 
+/* Record of the first piece; for the registry. */
+extern struct heap main_first_piece;
+
 /* Makes top large enough for a chunk of `bytes` and a rest; 0 or -ENOMEM. */
 int main_arena_grow(const struct chunk_caller *caller, size_t bytes);
 

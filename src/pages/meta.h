@@ -10,7 +10,27 @@
 #ifndef ARENITE_PAGES_META_H
 #define ARENITE_PAGES_META_H
 
-#include "base/compiler.h"
+#include "os/lock.h"
+
+/* Stands at the start of every block but the static one. */
+struct meta_block {
+    struct meta_block *prev; /* mapped before this one */
+    size_t bytes;            /* of the block, this record included */
+};
+
+struct meta_state {
+    struct lock lock;
+    uintptr_t next; /* 0 until the first request: the static block is then the current one */
+    uintptr_t end;
+    struct meta_block *blocks; /* newest */
+    size_t mapped_bytes;       /* by os_map: the static block is not counted here */
+    size_t used_bytes;
+};
+
+/* For the registry: who reads all of the library's memory finds the records through these. */
+#define META_STATIC_BYTES ((size_t)16 << 10)
+extern struct meta_state meta_state;
+extern char meta_static_block[META_STATIC_BYTES];
 
 /* bytes > 0; alignment a power of two up to the page size. NULL when the kernel refuses. */
 void *meta_alloc(size_t bytes, size_t alignment);

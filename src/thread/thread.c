@@ -20,14 +20,14 @@ THREAD_LOCAL struct thread *thread_current = &thread_none;
 THREAD_LOCAL uint32_t thread_depth;
 
 static struct lock list_lock = LOCK_INIT;
-static struct thread *all_threads;
+struct thread *thread_list;
 static struct thread *free_threads;
 static bool main_is_taken;
 static pthread_key_t end_key;
 static bool has_end_key;
 
 struct thread *thread_first(void) {
-    return __atomic_load_n(&all_threads, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&thread_list, __ATOMIC_ACQUIRE);
 }
 
 struct thread *thread_create(void) {
@@ -43,8 +43,8 @@ struct thread *thread_create(void) {
     thread = meta_alloc(sizeof *thread, CACHE_LINE_BYTES);
     if (thread != NULL) {
         lock_take(&list_lock, LOCK_RANK_THREAD_LIST);
-        thread->next = all_threads;
-        __atomic_store_n(&all_threads, thread, __ATOMIC_RELEASE);
+        thread->next = thread_list;
+        __atomic_store_n(&thread_list, thread, __ATOMIC_RELEASE);
         lock_drop(&list_lock, LOCK_RANK_THREAD_LIST);
     }
     return thread;
@@ -157,7 +157,7 @@ void thread_fork_child(void) {
     mapped_fork_child();
     arena_fork_child(thread_current->arena, os_is_single_threaded());
     free_threads = NULL;
-    for (struct thread *thread = all_threads; thread != NULL; thread = thread->next) {
+    for (struct thread *thread = thread_list; thread != NULL; thread = thread->next) {
         if (thread == thread_current) {
             thread->id = os_thread_id();
             continue;

@@ -67,7 +67,8 @@ int thread_init(void);
 /* In a forked child, in the forking thread. */
 void thread_fork_child(void);
 
-/* All states ever used, newest first. */
+/* All states ever used, newest first; the variable itself is for the registry. */
+extern struct thread *thread_list;
 struct thread *thread_first(void);
 
 /* NULL when every arena, heap, list and table keeps its invariants, else the first broken one.
