@@ -51,8 +51,10 @@ bool params_set_fast_max(size_t request_bytes) {
     return true;
 }
 
+/* glibc compares the size word with its flag: one equal to the threshold still raises the trim
+ * threshold, one equal to the limit is beyond it. */
 void params_adapt(size_t bytes) {
-    if (params.dynamic && bytes > params_mmap_threshold() && bytes <= MMAP_THRESHOLD_MAX_BYTES) {
+    if (params.dynamic && bytes >= params_mmap_threshold() && bytes < MMAP_THRESHOLD_MAX_BYTES) {
         __atomic_store_n(&params.mmap_threshold, bytes, __ATOMIC_RELAXED);
         __atomic_store_n(&params.trim_threshold, 2 * bytes, __ATOMIC_RELAXED);
     }
