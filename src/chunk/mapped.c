@@ -157,6 +157,9 @@ void *mapped_resize(void *memory, size_t bytes) {
 
 void *mapped_align(void *memory, size_t alignment) {
     uintptr_t aligned = align_up((uintptr_t)memory, alignment);
+    if (aligned != (uintptr_t)memory && aligned - (uintptr_t)memory < CHUNK_MIN_BYTES) {
+        aligned += alignment; /* as in a heap, where the lead becomes a chunk */
+    }
     struct mapped_block block;
     if (aligned == (uintptr_t)memory || !leave(memory, &block)) {
         return memory;
