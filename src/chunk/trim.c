@@ -10,7 +10,7 @@
 
 /* Whole pages of a top of `top_bytes` beyond what stays: the pad and the smallest chunk. */
 static size_t excess_of_top(size_t top_bytes, size_t pad_bytes) {
-    size_t spare = top_bytes - CHUNK_MIN_BYTES - 1;
+    size_t spare = top_bytes > CHUNK_MIN_BYTES ? top_bytes - CHUNK_MIN_BYTES - 1 : 0;
     return spare <= pad_bytes ? 0 : align_down(spare - pad_bytes, os_page_bytes());
 }
 
