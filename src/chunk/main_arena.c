@@ -86,9 +86,9 @@ static void count_growth(size_t bytes) {
     }
 }
 
-/* The break was moved by somebody else: aligns our start, and asks for enough more that the piece
- * ends on a page and lacks nothing that the old top would have given. */
-static void align_piece(struct growth *growth) {
+/* The break was moved by somebody else: asks for enough more that the piece ends on a page and
+ * lacks nothing that its misaligned start or the old top would have given. */
+static void complete_piece(struct growth *growth) {
     size_t front = align_up(growth->start, CHUNK_ALIGNMENT) - growth->start;
     uintptr_t end = growth->start + growth->bytes;
     size_t more = align_up(end + front + growth->old_bytes, os_page_bytes()) - end;
@@ -96,6 +96,11 @@ static void align_piece(struct growth *growth) {
         growth->bytes += more;
         count_growth(more);
     }
+}
+
+/* Others may leave the break at any byte. */
+static void align_piece(struct growth *growth) {
+    size_t front = align_up(growth->start, CHUNK_ALIGNMENT) - growth->start;
     growth->start += front;
     growth->bytes = align_down(growth->bytes - front, CHUNK_ALIGNMENT);
 }
@@ -166,8 +171,9 @@ static bool start_piece(const struct chunk_caller *caller, struct growth *growth
     }
     if (is_contiguous()) {
         count_growth(growth->old_bytes != 0 ? growth->start - growth->old_end : 0);
-        align_piece(growth);
+        complete_piece(growth);
     }
+    align_piece(growth);
     if (!open_piece(piece, growth)) {
         return false;
     }
