@@ -2,7 +2,6 @@
  * Layer: chunk (includes base, os, pages). See heap.h. */
 #include "chunk/heap.h"
 
-#include "chunk/main_arena.h"
 #include "chunk/params.h"
 
 #include <errno.h>
@@ -167,6 +166,16 @@ int heap_shrink(struct heap *heap, size_t delta_bytes) {
     return heap_set_bytes(heap, bytes);
 }
 
+/* Only pieces of the main arena can share a granule. Their records are only ever added, so the
+ * chain may be walked without its lock. */
+static struct heap *find_in_main(const void *address) {
+    struct heap *piece = __atomic_load_n(&main_arena.heap, __ATOMIC_ACQUIRE);
+    while (piece != NULL && !heap_contains(piece, address)) {
+        piece = piece->prev;
+    }
+    return piece;
+}
+
 struct heap *heap_find(const void *address) {
     page_entry entry = page_map_get(address);
     struct heap *heap = page_entry_record(entry);
@@ -174,7 +183,7 @@ struct heap *heap_find(const void *address) {
     case PAGE_CHUNKS:
         return heap_contains(heap, address) ? heap : NULL;
     case PAGE_MIXED:
-        return main_arena_find(address);
+        return find_in_main(address);
     default:
         return NULL;
     }

@@ -215,11 +215,3 @@ bool main_arena_shrink(size_t delta_bytes) {
     chunk_set_head(top, (top_bytes - released) | CHUNK_PREV_IN_USE);
     return true;
 }
-
-struct heap *main_arena_find(const void *address) {
-    struct heap *piece = __atomic_load_n(&main_arena.heap, __ATOMIC_ACQUIRE);
-    while (piece != NULL && !heap_contains(piece, address)) {
-        piece = piece->prev;
-    }
-    return piece;
-}

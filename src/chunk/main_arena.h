@@ -13,7 +13,7 @@
  * Each contiguous piece has a heap record, chained from the newest.
  * I1: only the newest piece has a top; it ends where top ends.
  * I2: no byte between pieces is ever read or written.
- * All functions but main_arena_find: under main's lock. Source: ptmalloc's sysmalloc/systrim. */
+ * All functions: under main's lock. Source: ptmalloc's sysmalloc/systrim. */
 #ifndef ARENITE_CHUNK_MAIN_ARENA_H
 #define ARENITE_CHUNK_MAIN_ARENA_H
 
@@ -27,8 +27,5 @@ int main_arena_grow(const struct chunk_caller *caller, size_t bytes);
 
 /* Moves the break down by delta_bytes (whole pages) if it is still where top ends. */
 bool main_arena_shrink(size_t delta_bytes);
-
-/* The piece that an address lies in, or NULL. Lock-free: pieces are only ever added. */
-struct heap *main_arena_find(const void *address);
 
 #endif
