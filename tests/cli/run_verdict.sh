@@ -74,6 +74,14 @@ if [ "$(id -u)" -eq 0 ] && echo "$program" | build setuid &&
     chown 65534 "$work/setuid" && chmod u+s "$work/setuid"; then
     verdict "not active in $work/setuid: it is setuid: .*" "$work/setuid"
 fi
+if [ "$(id -u)" -eq 0 ] && command -v setcap >/dev/null && command -v runuser >/dev/null &&
+    echo "$program" | build capable && setcap cap_net_raw+ep "$work/capable"; then
+    chmod 755 "$work"
+    cp "$arenite" "$library" "$work"
+    run runuser -u nobody -- "$work/arenite" run -- "$work/capable"
+    expect_line err "arenite: not active in $work/capable: it has file capabilities: .*" \
+        "a program with file capabilities"
+fi
 cat >"$work/own.c" <<'END'
 #include <stddef.h>
 static char heap[1 << 20];
