@@ -10,7 +10,7 @@ LINE_COLUMNS = 100
 FUNCTION_LINES = 60
 FILE_LINES = 450
 TEST_FILE_LINES = 600
-SOURCES = (".c", ".h", ".cc")
+SOURCES = (".c", ".h", ".cc", ".def")
 TEXTS = SOURCES + (".py", ".sh", ".md", ".cmake", ".txt")
 # Programs without a suffix.
 SCRIPTS = ("scripts/", "bench/", ".ci/", "tests/", "Makefile", "examples/")
