@@ -63,9 +63,9 @@ void announce(void) {
     const char *text = os_environment(ARENITE_ANNOUNCE_VARIABLE);
     if (text != NULL && !os_is_secure() && parse_listener(text, &listener) &&
         is_still_there(&listener)) {
-        const struct arenite_announcement record = {
-            ARENITE_ANNOUNCE_MAGIC, ARENITE_ANNOUNCE_VERSION, (uint32_t)os_process_id(),
-            is_malloc_ours()};
+        const struct arenite_announcement record = {ARENITE_ANNOUNCE_MAGIC,
+                                                    ARENITE_ANNOUNCE_VERSION,
+                                                    (uint32_t)os_process_id(), is_malloc_ours()};
         (void)os_write((int)listener.descriptor, &record, sizeof record);
         close((int)listener.descriptor);
     }

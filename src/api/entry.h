@@ -23,15 +23,15 @@ void *entry_aligned(size_t alignment, size_t bytes);
 /* What the pointer is; does not return when it is invalid. */
 struct block entry_find_block(void *memory, const char *operation, const void *caller);
 
-INLINE void *entry_malloc(size_t bytes) {
+/* NULL: the quick lists cannot serve it. */
+INLINE void *entry_malloc_quick(size_t bytes) {
     size_t index = quick_index_for(bytes);
-    if (LIKELY(index < QUICK_LISTS)) {
-        void *memory = quick_pop(&thread_current->quick, index);
-        if (LIKELY(memory != NULL)) {
-            return memory;
-        }
-    }
-    return entry_malloc_slow(bytes);
+    return LIKELY(index < QUICK_LISTS) ? quick_pop(&thread_current->quick, index) : NULL;
+}
+
+INLINE void *entry_malloc(size_t bytes) {
+    void *memory = entry_malloc_quick(bytes);
+    return LIKELY(memory != NULL) ? memory : entry_malloc_slow(bytes);
 }
 
 /* A chunk in this heap that the quick lists did not take. */
@@ -51,7 +51,7 @@ INLINE void entry_free(void *memory, const void *caller) {
         return;
     }
     page_entry entry = page_map_get(memory);
-    struct heap *heap = page_entry_record(entry);
+    struct heap *heap = (struct heap *)(entry - PAGE_CHUNKS); /* if it is of this kind */
     struct chunk *chunk = chunk_of_memory(memory);
     if (UNLIKELY(page_entry_kind(entry) != PAGE_CHUNKS || !heap_contains(heap, chunk))) {
         entry_free_slow(memory, caller);

@@ -109,10 +109,9 @@ API_EXPORT_WEAK void *API(reallocarray)(void *memory, size_t count, size_t each_
     return entry_realloc(memory, bytes, ENTRY_CALLER());
 }
 
-/* The old name of free, gone from libc's headers but not from old programs. */
-API_EXPORT_WEAK void API(cfree)(void *memory) {
-    entry_free(memory, ENTRY_CALLER());
-}
+/* The old name of free, gone from libc's headers but not from old programs. An alias: two equal
+ * functions are one to the compiler, with a jump from the first to the second. */
+API_ALIAS(cfree, free);
 
 API_LIBC_ALIAS(malloc);
 API_LIBC_ALIAS(free);

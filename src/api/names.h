@@ -27,14 +27,19 @@
 #define API_EXPORT_WEAK EXPORT
 #endif
 
-/* API_LIBC_ALIAS(malloc); in the file that defines malloc: shows it as __libc_malloc too, where
- * the flavour has such names. */
-#if defined(ARENITE_STATIC)
-#if __has_attribute(copy)
-#define API_ALIAS_OF(name) __attribute__((alias(#name), copy(name)))
+#if __has_attribute(copy) /* keeps gcc quiet about attributes that the alias does not repeat */
+#define API_ALIAS_OF(target) __attribute__((alias(#target), copy(target)))
 #else
-#define API_ALIAS_OF(name) __attribute__((alias(#name)))
+#define API_ALIAS_OF(target) __attribute__((alias(#target)))
 #endif
+#define API_ALIAS_OF_NAME(target) API_ALIAS_OF(target)
+
+/* API_ALIAS(cfree, free); in the file that defines free: shows it as cfree too. */
+#define API_ALIAS(name, target) \
+    extern API_EXPORT_WEAK __typeof__(API(target)) API(name) API_ALIAS_OF_NAME(API(target))
+
+/* API_LIBC_ALIAS(malloc); shows it as __libc_malloc, where the flavour has such names. */
+#if defined(ARENITE_STATIC)
 #define API_LIBC_ALIAS(name) extern EXPORT __typeof__(name) __libc_##name API_ALIAS_OF(name)
 #else
 #define API_LIBC_ALIAS(name) _Static_assert(1, "this flavour has no __libc names")

@@ -1,0 +1,37 @@
+/* cxx.h - what the C++ operators share: their names, and what they need of a C++ library.
+ * Layer: api (includes thread and below).
+ *
+ * Nothing here is linked with a C++ library. The handler and the throw are weak imports, looked up
+ * again when they are missing, because the C++ library may have come by dlopen. `caller` is the
+ * return address of the operator. All of this is cold. */
+#ifndef ARENITE_API_CXX_H
+#define ARENITE_API_CXX_H
+
+#include "base/compiler.h"
+
+#if UINTPTR_MAX > 0xffffffffu
+#define CXX_SIZE "m" /* mangled size_t: unsigned long */
+#else
+#define CXX_SIZE "j" /* unsigned int */
+#endif
+#define CXX_ALIGN "St11align_val_t"
+#define CXX_NOTHROW "RKSt9nothrow_t"
+
+/* Declares a public operator under its mangled name. Weak, so that the compiler may not assume
+ * that calls of it end in our definition, and so that a linked program may have its own. */
+#define CXX_OPERATOR(type, name, parameters, mangled) \
+    EXPORT WEAK type name parameters __asm__(mangled)
+
+typedef void (*cxx_new_handler)(void);
+
+/* The handler that std::set_new_handler set, or NULL. */
+COLD cxx_new_handler cxx_find_handler(const void *caller);
+
+/* Throws std::bad_alloc; without a C++ library the process ends with a line. */
+_Noreturn COLD void cxx_throw_bad_alloc(size_t bytes, const void *caller);
+
+/* A symbol that is visible to all, else to the caller's module and what it depends on: a plugin
+ * may have brought the C++ library for itself. */
+COLD void *cxx_find_symbol(const char *name, const void *caller);
+
+#endif
