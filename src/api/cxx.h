@@ -30,8 +30,7 @@ COLD cxx_new_handler cxx_find_handler(const void *caller);
 /* Throws std::bad_alloc; without a C++ library the process ends with a line. */
 _Noreturn COLD void cxx_throw_bad_alloc(size_t bytes, const void *caller);
 
-/* A symbol that is visible to all, else to the caller's module and what it depends on: a plugin
- * may have brought the C++ library for itself. */
-COLD void *cxx_find_symbol(const char *name, const void *caller);
+/* The C++ library's own version of an operator of ours, or NULL. */
+COLD void *cxx_find_next(const char *mangled, const void *caller);
 
 #endif

@@ -19,8 +19,6 @@
 
 #include "api/entry.h"
 
-#include <dlfcn.h>
-
 #define NEW_NOTHROW "_Znw" CXX_SIZE CXX_NOTHROW
 #define NEW_ARRAY_NOTHROW "_Zna" CXX_SIZE CXX_NOTHROW
 #define NEW_ALIGNED_NOTHROW "_Znw" CXX_SIZE CXX_ALIGN CXX_NOTHROW
@@ -82,7 +80,7 @@ void *operator_new_array_aligned(size_t bytes, size_t alignment) {
     return operator_new_aligned(bytes, alignment);
 }
 
-/* ---- nothrow new ------------------------------------------------------------------------------ */
+/* ---- nothrow new ----------------------------------------------------------------------------- */
 
 /* The versions of this file, whatever the public names lead to. */
 static __typeof__(operator_new) our_new __attribute__((alias("_Znw" CXX_SIZE)));
@@ -110,14 +108,8 @@ struct nothrow_request {
     const void *caller;
 };
 
-/* The C++ library's version of the same operator. */
-static void *find_next(const struct nothrow_request *request) {
-    void *next = dlsym(RTLD_NEXT, request->mangled);
-    return next != NULL ? next : cxx_find_symbol(request->mangled, request->caller);
-}
-
 static COLD void *call_next(const struct nothrow_request *request) {
-    void *next = find_next(request);
+    void *next = cxx_find_next(request->mangled, request->caller);
     if (next == NULL) {
         return NULL;
     }
