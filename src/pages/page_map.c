@@ -121,8 +121,8 @@ int page_map_set(uintptr_t start, uintptr_t end, void *record, enum page_kind ki
 
 static void clear_entry(page_entry *entry, const void *record) {
     page_entry present = __atomic_load_n(entry, __ATOMIC_RELAXED);
-    if (page_entry_kind(present) == PAGE_NONE || page_entry_kind(present) == PAGE_MIXED ||
-        page_entry_record(present) != record) {
+    /* A mixed granule names no record, and so stays as it is. */
+    if (page_entry_record(present) != record) {
         return;
     }
     /* Losing the exchange means that another owner has just made the granule mixed. */
@@ -131,6 +131,7 @@ static void clear_entry(page_entry *entry, const void *record) {
 }
 
 void page_map_clear(uintptr_t start, uintptr_t end, const void *record) {
+    DEBUG_CHECK(record != NULL);
     struct granule_range range = granules_of(start, end);
     for (uintptr_t granule = range.first; granule < range.past; granule++) {
         clear_entry(entry_of(granule), record);

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 
 #include <cmocka.h>
 
@@ -310,6 +311,59 @@ static void test_write_goes_through(void **state) {
     close(ends[0]);
 }
 
+#define LONG_WRITE_BYTES ((size_t)1 << 20)
+
+static void *read_to_the_end(void *argument) {
+    static char text[4096];
+    size_t length = 0;
+    ssize_t got;
+    while ((got = read(*(int *)argument, text, sizeof text)) > 0) {
+        for (ssize_t i = 0; i < got; i++, length++) {
+            CHILD_EXPECT(text[i] == (char)(length % 127));
+        }
+        usleep(100);
+    }
+    CHILD_EXPECT(length == LONG_WRITE_BYTES);
+    return NULL;
+}
+
+static void ignore_signal(int number) {
+    (void)number;
+}
+
+/* The pipe is mostly full and the writer is interrupted all the time: some writes are partial,
+ * some end in EINTR with nothing written. */
+static void write_through_interruptions(void) {
+    static char bytes[LONG_WRITE_BYTES];
+    for (size_t i = 0; i < LONG_WRITE_BYTES; i++) {
+        bytes[i] = (char)(i % 127);
+    }
+    int ends[2];
+    CHILD_EXPECT(pipe(ends) == 0);
+    sigset_t alarms;
+    sigemptyset(&alarms);
+    sigaddset(&alarms, SIGALRM);
+    CHILD_EXPECT(pthread_sigmask(SIG_BLOCK, &alarms, NULL) == 0);
+    pthread_t reader;
+    CHILD_EXPECT(pthread_create(&reader, NULL, read_to_the_end, &ends[0]) == 0);
+    CHILD_EXPECT(pthread_sigmask(SIG_UNBLOCK, &alarms, NULL) == 0);
+    struct sigaction action = {.sa_handler = ignore_signal};
+    CHILD_EXPECT(sigaction(SIGALRM, &action, NULL) == 0);
+    struct itimerval often = {{0, 50}, {0, 50}};
+    CHILD_EXPECT(setitimer(ITIMER_REAL, &often, NULL) == 0);
+    int status = os_write(ends[1], bytes, sizeof bytes);
+    struct itimerval never = {{0, 0}, {0, 0}};
+    CHILD_EXPECT(setitimer(ITIMER_REAL, &never, NULL) == 0);
+    CHILD_EXPECT(status == 0);
+    close(ends[1]);
+    CHILD_EXPECT(pthread_join(reader, NULL) == 0);
+}
+
+static void test_write_survives_signals(void **state) {
+    (void)state;
+    assert_child_passes(write_through_interruptions);
+}
+
 static void end_by_abort(void) {
     setrlimit(RLIMIT_CORE, &(struct rlimit){0});
     os_abort();
@@ -340,6 +394,7 @@ int main(void) {
         cmocka_unit_test(test_identity),
         cmocka_unit_test(test_wait_and_wake),
         cmocka_unit_test(test_write_goes_through),
+        cmocka_unit_test(test_write_survives_signals),
         cmocka_unit_test(test_abort),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

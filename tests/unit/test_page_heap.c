@@ -152,6 +152,18 @@ static size_t mappings_in(uintptr_t start, uintptr_t end) {
     return count;
 }
 
+/* A column of /proc/self/statm, in bytes: 0 address space, 5 data. */
+static size_t own_bytes(unsigned column) {
+    size_t pages[7] = {0};
+    FILE *file = fopen("/proc/self/statm", "r");
+    CHILD_EXPECT(file != NULL);
+    for (size_t i = 0; i < 7; i++) {
+        CHILD_EXPECT(fscanf(file, "%zu", &pages[i]) == 1);
+    }
+    fclose(file);
+    return pages[column] * os_page_bytes();
+}
+
 /* Granule after granule: committed grows by 1 to 4 MiB, and the heap is two mappings all along. */
 static void commit_steps(void) {
     size_t committed = 0;
@@ -172,6 +184,32 @@ static void commit_steps(void) {
         }
     }
     CHILD_EXPECT(page_heap_statistics().heaps == 1);
+}
+
+/* 24 granules are committed and free, in blocks of 16 and 8. 17 fit there, though in no one block:
+ * nothing more needs to be committed. */
+static void committed_end_serves_again(void) {
+    struct page_run run;
+    size_t granules = 3 * MIB_GRANULES / 2;
+    CHILD_EXPECT(page_run_alloc(granules, &records[0], &run) == 0);
+    CHILD_EXPECT(page_heap_statistics().committed_bytes == granules * GRANULE_BYTES);
+    page_run_free(&run, &records[0]);
+    CHILD_EXPECT(page_run_alloc(MIB_GRANULES + 1, &records[0], &run) == 0);
+    CHILD_EXPECT(page_heap_statistics().committed_bytes == granules * GRANULE_BYTES);
+    EXPECT_AUDIT();
+}
+
+/* What was mapped to get at aligned space is trimmed; the second heap lies right below the first,
+ * which takes one call. */
+static void only_heaps_are_mapped(void) {
+    struct page_run runs[3];
+    size_t before = own_bytes(0);
+    for (size_t i = 0; i < 3; i++) {
+        CHILD_EXPECT(page_run_alloc(PAGE_RUN_MAX_GRANULES, &records[i], &runs[i]) == 0);
+        CHILD_EXPECT(i == 0 || (char *)runs[i].start + PAGE_HEAP_MAX_BYTES == runs[i - 1].start);
+    }
+    /* Besides: records, and leaves of the page map. */
+    CHILD_EXPECT(own_bytes(0) - before < 3 * PAGE_HEAP_MAX_BYTES + 2 * MIB);
 }
 
 static void empty_heaps_go(void) {
@@ -261,18 +299,6 @@ static void purge_refused(void) {
 
 /* ---- refusals -------------------------------------------------------------------------------- */
 
-/* A column of /proc/self/statm, in bytes: 0 address space, 5 data. */
-static size_t own_bytes(unsigned column) {
-    size_t pages[7] = {0};
-    FILE *file = fopen("/proc/self/statm", "r");
-    CHILD_EXPECT(file != NULL);
-    for (size_t i = 0; i < 7; i++) {
-        CHILD_EXPECT(fscanf(file, "%zu", &pages[i]) == 1);
-    }
-    fclose(file);
-    return pages[column] * os_page_bytes();
-}
-
 static void limit_bytes(int resource, size_t bytes) {
     struct rlimit limit = {bytes, bytes};
     CHILD_EXPECT(setrlimit((unsigned)resource, &limit) == 0);
@@ -321,6 +347,16 @@ static void ladder_4(void) {
 
 static void ladder_1(void) {
     expect_heap_under_limit(4 * MIB, 1 * MIB);
+}
+
+/* Room for one more heap, not for twice as much: the exact place below the first one serves. */
+static void exact_fit(void) {
+    struct page_run first, second;
+    CHILD_EXPECT(page_run_alloc(PAGE_RUN_MAX_GRANULES, &records[0], &first) == 0);
+    limit_bytes(RLIMIT_AS, own_bytes(0) + PAGE_HEAP_MAX_BYTES + 2 * MIB);
+    CHILD_EXPECT(page_run_alloc(PAGE_RUN_MAX_GRANULES, &records[1], &second) == 0);
+    CHILD_EXPECT(page_run_alloc(PAGE_RUN_MAX_GRANULES, &records[2], &second) == -ENOMEM);
+    EXPECT_AUDIT();
 }
 
 static void no_address_space(void) {
@@ -502,6 +538,8 @@ CHILD_TEST(every_size)
 CHILD_TEST(zero_knowledge)
 CHILD_TEST(half_dirty_run)
 CHILD_TEST(commit_steps)
+CHILD_TEST(committed_end_serves_again)
+CHILD_TEST(only_heaps_are_mapped)
 CHILD_TEST(empty_heaps_go)
 CHILD_TEST(heaps_come_back)
 CHILD_TEST(purge_keeps_what_is_allowed)
@@ -509,6 +547,7 @@ CHILD_TEST(purge_refused)
 CHILD_TEST(ladder_16)
 CHILD_TEST(ladder_4)
 CHILD_TEST(ladder_1)
+CHILD_TEST(exact_fit)
 CHILD_TEST(no_address_space)
 CHILD_TEST(no_commit)
 
@@ -520,6 +559,8 @@ int main(void) {
         cmocka_unit_test(test_zero_knowledge),
         cmocka_unit_test(test_half_dirty_run),
         cmocka_unit_test(test_commit_steps),
+        cmocka_unit_test(test_committed_end_serves_again),
+        cmocka_unit_test(test_only_heaps_are_mapped),
         cmocka_unit_test(test_empty_heaps_go),
         cmocka_unit_test(test_heaps_come_back),
         cmocka_unit_test(test_purge_keeps_what_is_allowed),
@@ -527,6 +568,7 @@ int main(void) {
         cmocka_unit_test(test_ladder_16),
         cmocka_unit_test(test_ladder_4),
         cmocka_unit_test(test_ladder_1),
+        cmocka_unit_test(test_exact_fit),
         cmocka_unit_test(test_no_address_space),
         cmocka_unit_test(test_no_commit),
         cmocka_unit_test(test_misuse_dies),
