@@ -7,8 +7,10 @@
 
 #include "api/options.h"
 #include "chunk/heap.h"
+#include "chunk/main_arena.h"
 #include "chunk/mapped_table.h"
 #include "chunk/params.h"
+#include "pages/meta.h"
 #include "pages/page_map.h"
 #include "thread/thread.h"
 
@@ -41,6 +43,10 @@ static const struct arenite_object objects[] = {
     ROOT(page_map_root, "size_t"),
     ROOT(page_map_zero_leaf, "page_entry"),
     ROOT(params, "struct params"),
+    ROOT(thread_list, "struct thread *"),
+    ROOT(main_first_piece, "struct heap"),
+    ROOT(meta_state, "struct meta_state"),
+    ROOT(meta_static_block, "char"),
 };
 
 EXPORT struct arenite_registry arenite_registry = {
@@ -82,16 +88,16 @@ static bool lies_in_root(uintptr_t address, size_t length) {
     }
     return lies_in(address, length, &arenite_registry, sizeof arenite_registry) ||
            lies_in(address, length, objects, sizeof objects) ||
-           lies_in(address, length, fields, sizeof fields);
+           lies_in(address, length, fields, sizeof fields) ||
+           lies_in(address, length, option_states, sizeof option_states);
 }
 
-/* Records of main's pieces live outside of heaps; the chain of them is never damaged by users. */
-static bool is_piece_record(uintptr_t address, size_t length) {
-    const struct heap *piece = __atomic_load_n(&main_arena.heap, __ATOMIC_ACQUIRE);
-    while (piece != NULL && !lies_in(address, length, piece, sizeof *piece)) {
-        piece = piece->prev;
+static bool lies_in_records(uintptr_t address, size_t length) {
+    const struct meta_block *block = __atomic_load_n(&meta_state.blocks, __ATOMIC_ACQUIRE);
+    while (block != NULL && !lies_in(address, length, block, block->bytes)) {
+        block = block->prev;
     }
-    return piece != NULL;
+    return block != NULL;
 }
 
 static bool lies_in_mapped_table(uintptr_t address, size_t length) {
@@ -100,17 +106,34 @@ static bool lies_in_mapped_table(uintptr_t address, size_t length) {
                    mapped_blocks.capacity * sizeof *mapped_blocks.slots);
 }
 
+/* The root's entry that was read last says which leaf may be read next. */
+static void note_leaf(struct own_memory *own, uintptr_t address, const void *bytes, size_t length) {
+    if (length == sizeof page_map_root[0] &&
+        lies_in(address, length, page_map_root, sizeof page_map_root)) {
+        size_t offset;
+        memcpy(&offset, bytes, sizeof offset);
+        own->leaf = (uintptr_t)page_map_zero_leaf + offset;
+    }
+}
+
+static bool is_own(const struct own_memory *own, uintptr_t address, size_t length) {
+    return lies_in_heap(address, length) || lies_in_root(address, length) ||
+           lies_in_records(address, length) || lies_in_mapped_table(address, length) ||
+           lies_in(address, length, (const void *)own->leaf, sizeof page_map_zero_leaf);
+}
+
 static bool read_own(void *context, uint64_t address, void *buffer, size_t length) {
-    (void)context;
+    struct own_memory *own = context;
     uintptr_t at = (uintptr_t)address;
-    if (at != address || !(lies_in_heap(at, length) || lies_in_root(at, length) ||
-                           is_piece_record(at, length) || lies_in_mapped_table(at, length))) {
+    if (at != address || !is_own(own, at, length)) {
         return false;
     }
     memcpy(buffer, (const void *)at, length);
+    note_leaf(own, at, buffer, length);
     return true;
 }
 
-bool registry_walk(struct walk *walk) {
-    return walk_open(walk, (uintptr_t)&arenite_registry, read_own, NULL);
+bool registry_walk(struct walk *walk, struct own_memory *own) {
+    own->leaf = (uintptr_t)page_map_zero_leaf;
+    return walk_open(walk, (uintptr_t)&arenite_registry, read_own, own);
 }

@@ -8,9 +8,14 @@
 /* Fills in what is known only at run time. Once, before the first allocation. */
 void registry_init(void);
 
+/* What a walk over this process has learnt about where it may read. */
+struct own_memory {
+    uintptr_t leaf; /* of the page map */
+};
+
 /* A walk over this process: reads are copies, and only of memory that is ours (heaps, roots,
  * mapped table), so that a damaged pointer ends the walk and not the process. False: the walk's
  * error says why. */
-bool registry_walk(struct walk *walk);
+bool registry_walk(struct walk *walk, struct own_memory *own);
 
 #endif

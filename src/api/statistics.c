@@ -163,10 +163,11 @@ static void collect_mapped(struct mapped_totals *mapped) {
 
 void statistics_collect(struct heap_statistics *sum, statistics_visitor visit, void *state) {
     struct walk walk;
+    struct own_memory own;
     struct collection collection = {.sum = sum, .visit = visit, .state = state};
     memset(sum, 0, sizeof *sum);
     start_ensure();
-    if (registry_walk(&walk)) {
+    if (registry_walk(&walk, &own)) {
         walk_arenas(&walk, collect_arena, &collection);
     }
     collect_mapped(&sum->mapped);

@@ -2,8 +2,6 @@
  * Layer: api (includes base and include/arenite/registry.h only). */
 #include "api/walk.h"
 
-#include "base/bits.h"
-
 #include <string.h>
 
 /* More arenas than 8 for each of so many processors are no ring but a loop. */
@@ -28,6 +26,11 @@ static const char *const root_names[WALK_ROOT_COUNT] = {
     [WALK_ROOT_MAIN_ARENA] = "main_arena",
     [WALK_ROOT_MAPPED_TABLE] = "mapped_blocks",
     [WALK_ROOT_MAPPED_TOTALS] = "mapped_counts",
+    [WALK_ROOT_THREAD_LIST] = "thread_list",
+    [WALK_ROOT_PARAMS] = "params",
+    [WALK_ROOT_META_STATE] = "meta_state",
+    [WALK_ROOT_PAGE_MAP_ROOT] = "page_map_root",
+    [WALK_ROOT_PAGE_MAP_ZERO_LEAF] = "page_map_zero_leaf",
 };
 
 bool walk_fail(struct walk *walk, const char *what, uint64_t where) {
@@ -80,6 +83,7 @@ static void learn_root(struct walk *walk, const struct arenite_object *row) {
     for (size_t root = 0; root < WALK_ROOT_COUNT; root++) {
         if (name_equals(row->name, root_names[root])) {
             walk->roots[root] = row->address.value;
+            walk->root_bytes[root] = row->bytes;
         }
     }
 }
@@ -146,6 +150,15 @@ uint64_t walk_value(const struct walk *walk, const struct walk_record *record, e
 
 static uint64_t get(const struct walk *walk, const struct walk_record *record, enum layout_id id) {
     return walk_value(walk, record, id, 0);
+}
+
+bool walk_word(struct walk *walk, uint64_t address, size_t width, uint64_t *value) {
+    unsigned char bytes[sizeof *value];
+    if (width > sizeof bytes || !read_bytes(walk, address, bytes, width)) {
+        return false;
+    }
+    *value = decode(bytes, width);
+    return true;
 }
 
 bool walk_chunk_at(struct walk *walk, uint64_t address, struct walk_chunk *chunk) {

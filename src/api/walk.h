@@ -35,6 +35,11 @@ enum walk_root {
     WALK_ROOT_MAIN_ARENA,
     WALK_ROOT_MAPPED_TABLE,
     WALK_ROOT_MAPPED_TOTALS,
+    WALK_ROOT_THREAD_LIST,
+    WALK_ROOT_PARAMS,
+    WALK_ROOT_META_STATE,
+    WALK_ROOT_PAGE_MAP_ROOT,
+    WALK_ROOT_PAGE_MAP_ZERO_LEAF,
     WALK_ROOT_COUNT
 };
 
@@ -45,6 +50,7 @@ struct walk {
     uint64_t where;
     struct arenite_registry registry;
     uint64_t roots[WALK_ROOT_COUNT];
+    uint64_t root_bytes[WALK_ROOT_COUNT];
     struct walk_place {
         uint32_t offset, width, count;
     } layout[LAYOUT_COUNT];
@@ -95,6 +101,24 @@ struct walk_arena {
     bool is_main;
 };
 
+/* A thread's state. Its lists may move while it runs. */
+struct walk_thread {
+    uint64_t address;
+    uint64_t next;
+    uint64_t arena;
+    uint64_t charge; /* memory of the block that stands for the lists, 0: none */
+    int32_t id;
+    bool attached;
+    uint64_t quick_count; /* chunks in its quick lists, by the room that is left */
+    uint64_t quick_bytes;
+};
+
+struct walk_mapped {
+    uint64_t memory;
+    uint64_t start;
+    uint64_t bytes;
+};
+
 /* Reads the registry at an address and looks up every name. False: walk->what says why. */
 bool walk_open(struct walk *walk, uint64_t registry, walk_read read, void *context);
 
@@ -107,6 +131,9 @@ bool walk_load(struct walk *walk, uint64_t address, enum layout_id last,
 /* Element `index` of a field that the record's copy covers. */
 uint64_t walk_value(const struct walk *walk, const struct walk_record *record, enum layout_id id,
                     size_t index);
+
+/* One value at an address, `width` bytes wide. */
+bool walk_word(struct walk *walk, uint64_t address, size_t width, uint64_t *value);
 
 bool walk_chunk_at(struct walk *walk, uint64_t address, struct walk_chunk *chunk);
 bool walk_arena_at(struct walk *walk, uint64_t address, struct walk_arena *arena);
@@ -132,5 +159,24 @@ bool walk_fast_bins(struct walk *walk, const struct walk_arena *arena, walk_chun
  * counterpart. */
 bool walk_bins(struct walk *walk, const struct walk_arena *arena, walk_chunk_visitor visit,
                void *state);
+
+/* ---- walk_tables.c: what is not arenas ------------------------------------------------------ */
+
+typedef bool (*walk_thread_visitor)(struct walk *walk, const struct walk_thread *thread,
+                                    void *state);
+typedef bool (*walk_mapped_visitor)(struct walk *walk, const struct walk_mapped *block,
+                                    void *state);
+
+/* Every state that was ever used, attached or not, newest first. */
+bool walk_threads(struct walk *walk, walk_thread_visitor visit, void *state);
+/* Every chunk in the quick lists of a thread that is not running; index is the list's. */
+bool walk_quick_lists(struct walk *walk, const struct walk_thread *thread,
+                      walk_chunk_visitor visit, void *state);
+/* Every live mapped block, in no order. */
+bool walk_mapped_blocks(struct walk *walk, walk_mapped_visitor visit, void *state);
+/* The page map's entry for an address: a record's address and its kind in the low three bits. */
+bool walk_page_entry(struct walk *walk, uint64_t address, uint64_t *entry);
+/* One value of a root that is a single record. */
+bool walk_root_value(struct walk *walk, enum walk_root root, enum layout_id id, uint64_t *value);
 
 #endif
