@@ -26,6 +26,14 @@ void free_aligned_sized(void *memory, size_t alignment, size_t bytes) __THROW;
 /* free, under a name that old programs use. */
 void cfree(void *memory) __THROW;
 
+/* ---- checking ---------------------------------------------------------------------------------- */
+
+/* Recounts every heap chunk by chunk, every list and table, from the memory itself. NULL when all
+ * invariants hold; else a line that names the first broken one and an address, valid until the next
+ * call. Takes each arena's lock in turn, in time proportional to the number of blocks; the quick
+ * lists of other running threads are left out. Allocates nothing. */
+const char *arenite_audit(void);
+
 /* ---- allocation: the prefixed library ----------------------------------------------------------
  * libarenite-prefixed.a has the family under these names and stands beside another malloc; blocks
  * of the two must not be mixed. Meanings are those of the functions without the prefix. */

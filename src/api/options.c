@@ -199,17 +199,21 @@ static bool parse_value(const struct option *option, struct text text, uint64_t 
 
 /* ---- messages ------------------------------------------------------------------------------- */
 
+/* "a size" or "a number", as a wrong value's message calls what is wanted. */
+static const char *noun_of(const struct option *option) {
+    return option->type == OPTION_TYPE_SIZE ? "bytes, or a size as 64K, 2M or 1G," : "a number";
+}
+
 static void report_value(const char *place, const struct option *option, struct text text) {
     struct shown shown = show(text);
-    const char *unit = option->type == OPTION_TYPE_SIZE ? " bytes (K, M and G are understood)" : "";
     if (option->type == OPTION_TYPE_FLAG) {
-        report_line("%s: %s=%s ignored: it is 0 or 1", place, option->name, shown.text);
+        report_line("%s: %s=%s ignored: allowed are 0 and 1", place, option->name, shown.text);
     } else if (option->most == SIZE_MAX) {
-        report_line("%s: %s=%s ignored: a number%s is wanted, from %llu on, or -1 for no limit",
-                    place, option->name, shown.text, unit, (unsigned long long)option->least);
+        report_line("%s: %s=%s ignored: allowed is %s from %llu on, or -1 for no limit", place,
+                    option->name, shown.text, noun_of(option), (unsigned long long)option->least);
     } else {
-        report_line("%s: %s=%s ignored: a number%s is wanted, from %llu to %llu", place,
-                    option->name, shown.text, unit, (unsigned long long)option->least,
+        report_line("%s: %s=%s ignored: allowed is %s from %llu to %llu", place, option->name,
+                    shown.text, noun_of(option), (unsigned long long)option->least,
                     (unsigned long long)option->most);
     }
 }

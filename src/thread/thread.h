@@ -71,10 +71,6 @@ void thread_fork_child(void);
 extern struct thread *thread_list;
 struct thread *thread_first(void);
 
-/* NULL when every arena, heap, list and table keeps its invariants, else the first broken one.
- * Only while no other thread allocates. */
-const char *thread_audit_all(void);
-
 /* ---- slow operations: requests in bytes, at most REQUEST_MAX_BYTES --------------------------- */
 /* Each returns NULL when memory cannot be had (nothing changed then), never sets errno, is
  * thread-safe, and may be entered again by a signal handler. Public entry points try the quick
