@@ -24,7 +24,8 @@
 #define HEAP_MIN_BYTES ((size_t)32 * 1024)
 
 struct heap {
-    struct arena *arena;
+    /* Page-map entries keep a kind in the low bits of this record's address. */
+    _Alignas(PAGE_KIND_MASK + 1) struct arena *arena;
     struct heap *prev; /* older heap of the same arena */
     uintptr_t start;
     size_t bytes;
