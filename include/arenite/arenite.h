@@ -26,7 +26,7 @@ void free_aligned_sized(void *memory, size_t alignment, size_t bytes) __THROW;
 /* free, under a name that old programs use. */
 void cfree(void *memory) __THROW;
 
-/* ---- checking ---------------------------------------------------------------------------------- */
+/* ---- checking ------------------------------------------------------------------------------- */
 
 /* Recounts every heap chunk by chunk, every list and table, from the memory itself. NULL when all
  * invariants hold; else a line that names the first broken one and an address, valid until the next

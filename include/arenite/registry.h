@@ -5,7 +5,7 @@
  * address of the symbol `arenite_registry`. From there:
  *
  *   arenite_registry --> objects[]  name, type, address, size of every root: main_arena, params ...
- *                    --> fields[]   type, field, offset, width, count of everything that readers use
+ *                    --> fields[]   type, field, offset, width, count of all that readers use
  *                    --> options[]  the options' values and where each came from
  *
  * A reader looks up names in these tables and never assumes an offset, so that it can read a

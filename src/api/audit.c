@@ -26,7 +26,7 @@
 /* What one arena's heaps and bins were found to hold. */
 struct audit {
     struct walk_arena arena;
-    struct walk_heap heap; /* the one being walked */
+    struct walk_heap heap;  /* the one being walked */
     struct walk_chunk last; /* chunk before the current one; address 0: none */
     uint64_t heaps_bytes;
     size_t heap_count;
@@ -289,7 +289,7 @@ static bool audit_mapped_block(struct walk *walk, const struct walk_mapped *bloc
     return true;
 }
 
-/* The table may grow while others run: the walk is for still processes, the locked recount for all. */
+/* The table may grow while others run: the walk is for still processes, the recount for all. */
 static bool audit_mapped(struct walk *walk) {
     if (os_is_single_threaded() && !walk_mapped_blocks(walk, audit_mapped_block, NULL)) {
         return false;
@@ -300,8 +300,7 @@ static bool audit_mapped(struct walk *walk) {
 
 static bool audit_all(struct walk *walk, bool outermost) {
     return walk_arenas(walk, audit_arena, &outermost) &&
-           (!outermost || (walk_threads(walk, audit_thread, NULL) &&
-                           audit_mapped(walk)));
+           (!outermost || (walk_threads(walk, audit_thread, NULL) && audit_mapped(walk)));
 }
 
 bool audit_run(char text[AUDIT_TEXT_BYTES]) {

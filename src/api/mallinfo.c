@@ -50,6 +50,6 @@ API_EXPORT_WEAK struct mallinfo API(mallinfo)(void) {
     };
 }
 
-/* libc's header calls mallinfo deprecated; libc's own malloc.o has this second name all the same. */
+/* libc's header calls mallinfo deprecated; its own malloc.o has this second name all the same. */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 API_LIBC_ALIAS(mallinfo);

@@ -14,9 +14,11 @@
 #include <string.h>
 
 const struct option options[OPTION_COUNT] = {
-#define OPTION(id, name, type, normal, least, most, number, variable, tunable, help)             \
-    [OPTION_##id] = {#name, OPTION_TYPE_##type, normal, least, most, number, variable, tunable, \
-                     help},
+/* clang-format off: it would take the designator apart */
+#define OPTION(id, name, type, normal, least, most, number, variable, tunable, help) \
+    [OPTION_##                                                                       \
+        id] = {#name, OPTION_TYPE_##type, normal, least, most, number, variable, tunable, help},
+/* clang-format on */
 #include "api/options.def"
 };
 
@@ -275,8 +277,7 @@ static void take_option(struct text item) {
         name.length = ARENITE_NAME_BYTES;
     }
     report_line("%s: %s ignored: %s; the nearest is %s=VALUE", place, shown.text,
-                has_value ? "no option has this name" : "NAME=VALUE is wanted",
-                nearest_name(name));
+                has_value ? "no option has this name" : "NAME=VALUE is wanted", nearest_name(name));
 }
 
 /* NAME=VALUE of GLIBC_TUNABLES; the many names there that are not malloc's are not our business. */

@@ -25,13 +25,18 @@ static const struct arenite_field fields[] = {
 #define LAYOUT_TYPE(id, type) {#type, "", 0, sizeof(type), 1, 0},
 #define LAYOUT_FIELD(id, type, field) \
     {#type, #field, offsetof(type, field), SIZE_OF_FIELD(type, field), 1, 0},
-#define LAYOUT_ARRAY(id, type, field)                                       \
-    {#type, #field, offsetof(type, field), SIZE_OF_ELEMENT(type, field),    \
-     SIZE_OF_FIELD(type, field) / SIZE_OF_ELEMENT(type, field), 0},
+#define LAYOUT_ARRAY(id, type, field)                           \
+    {#type,                                                     \
+     #field,                                                    \
+     offsetof(type, field),                                     \
+     SIZE_OF_ELEMENT(type, field),                              \
+     SIZE_OF_FIELD(type, field) / SIZE_OF_ELEMENT(type, field), \
+     0},
 #include "api/layout.def"
 };
 
-#define ROOT(object, type) {#object, type, {.pointer = &(object)}, sizeof(object)}
+#define ROOT(object, type) \
+    { #object, type, {.pointer = &(object) }, sizeof(object) }
 
 static const struct arenite_object objects[] = {
     ROOT(main_arena, "struct arena"),

@@ -68,8 +68,7 @@ static void count_arena(struct walk *walk, const struct walk_arena *from,
     begin_arena(from, arena);
     arena->top_bytes = (size_t)from->top_bytes;
     if (!walk_fast_bins(walk, from, count_fast, arena) ||
-        !walk_bins(walk, from, count_binned, arena) ||
-        !walk_heaps(walk, from, count_heap, arena)) {
+        !walk_bins(walk, from, count_binned, arena) || !walk_heaps(walk, from, count_heap, arena)) {
         begin_arena(from, arena);
         return;
     }

@@ -1,8 +1,8 @@
 /* trim.c - malloc_trim.
  * Layer: api (includes thread and below). */
+#include "chunk/trim.h"
 #include "api/names.h"
 #include "api/start.h"
-#include "chunk/trim.h"
 #include "thread/operation.h"
 
 #include "arenite/arenite.h"

@@ -16,7 +16,7 @@ static const struct layout_name {
     const char *type;
     const char *field;
 } layout_names[LAYOUT_COUNT] = {
-#define LAYOUT_TYPE(id, type)         [LAYOUT_##id] = {#type, ""},
+#define LAYOUT_TYPE(id, type) [LAYOUT_##id] = {#type, ""},
 #define LAYOUT_FIELD(id, type, field) [LAYOUT_##id] = {#type, #field},
 #define LAYOUT_ARRAY(id, type, field) [LAYOUT_##id] = {#type, #field},
 #include "api/layout.def"

@@ -23,7 +23,7 @@
 typedef bool (*walk_read)(void *context, uint64_t address, void *buffer, size_t length);
 
 enum layout_id {
-#define LAYOUT_TYPE(id, type)         LAYOUT_##id,
+#define LAYOUT_TYPE(id, type) LAYOUT_##id,
 #define LAYOUT_FIELD(id, type, field) LAYOUT_##id,
 #define LAYOUT_ARRAY(id, type, field) LAYOUT_##id,
 #include "api/layout.def"
@@ -170,8 +170,8 @@ typedef bool (*walk_mapped_visitor)(struct walk *walk, const struct walk_mapped 
 /* Every state that was ever used, attached or not, newest first. */
 bool walk_threads(struct walk *walk, walk_thread_visitor visit, void *state);
 /* Every chunk in the quick lists of a thread that is not running; index is the list's. */
-bool walk_quick_lists(struct walk *walk, const struct walk_thread *thread,
-                      walk_chunk_visitor visit, void *state);
+bool walk_quick_lists(struct walk *walk, const struct walk_thread *thread, walk_chunk_visitor visit,
+                      void *state);
 /* Every live mapped block, in no order. */
 bool walk_mapped_blocks(struct walk *walk, walk_mapped_visitor visit, void *state);
 /* The page map's entry for an address: a record's address and its kind in the low three bits. */

@@ -90,8 +90,8 @@ static bool walk_quick_list(struct walk *walk, uint64_t memory, unsigned index,
     return true;
 }
 
-bool walk_quick_lists(struct walk *walk, const struct walk_thread *thread,
-                      walk_chunk_visitor visit, void *state) {
+bool walk_quick_lists(struct walk *walk, const struct walk_thread *thread, walk_chunk_visitor visit,
+                      void *state) {
     struct walk_record record;
     if (!walk_load(walk, thread->address, LAYOUT_THREAD_QUICK_HEAD, &record)) {
         return false;
