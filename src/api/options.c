@@ -14,10 +14,11 @@
 #include <string.h>
 
 const struct option options[OPTION_COUNT] = {
-/* clang-format off: it would take the designator apart */
-#define OPTION(id, name, type, normal, least, most, number, variable, tunable, help) \
-    [OPTION_##                                                                       \
-        id] = {#name, OPTION_TYPE_##type, normal, least, most, number, variable, tunable, help},
+/* The formatter would take the designator apart. */
+/* clang-format off */
+#define OPTION(id, name, type, normal, least, most, number, variable, tunable, help)            \
+    [OPTION_##id] = {#name, OPTION_TYPE_##type, normal, least, most, number, variable, tunable, \
+                     help},
 /* clang-format on */
 #include "api/options.def"
 };
