@@ -138,7 +138,7 @@ bool walk_mapped_blocks(struct walk *walk, walk_mapped_visitor visit, void *stat
 
 /* Root entries are offsets from the zero leaf, in the target's arithmetic. */
 bool walk_page_entry(struct walk *walk, uint64_t address, uint64_t *entry) {
-    uint64_t pointer = walk->registry.pointer_bytes;
+    size_t pointer = walk->registry.pointer_bytes;
     uint64_t root_entries = walk->root_bytes[WALK_ROOT_PAGE_MAP_ROOT] / pointer;
     uint64_t leaf_entries = walk->root_bytes[WALK_ROOT_PAGE_MAP_ZERO_LEAF] / pointer;
     if (root_entries == 0 || leaf_entries == 0) {
