@@ -171,3 +171,53 @@ void statistics_collect(struct heap_statistics *sum, statistics_visitor visit, v
     }
     collect_mapped(&sum->mapped);
 }
+
+/* ---- blocks --------------------------------------------------------------------------------- */
+
+static bool count_chunk(struct walk *walk, const struct walk_chunk *chunk, unsigned index,
+                        void *state) {
+    struct block_statistics *blocks = state;
+    (void)walk;
+    (void)index;
+    blocks->chunks += chunk->bytes > CHUNK_HEADER_BYTES;
+    return true;
+}
+
+static bool count_chunks_of(struct walk *walk, const struct walk_heap *heap, void *state) {
+    return walk_chunks(walk, heap, count_chunk, state);
+}
+
+static bool count_blocks_of(struct walk *walk, const struct walk_arena *at, void *state) {
+    struct arena *arena = (struct arena *)(uintptr_t)at->address;
+    struct walk_arena now;
+    bool outermost = operation_enter();
+    if (lock_for_reading(arena, outermost)) {
+        if (walk_arena_at(walk, at->address, &now)) {
+            walk_heaps(walk, &now, count_chunks_of, state);
+        }
+        arena_unlock(arena);
+    }
+    operation_leave();
+    walk->what = NULL;
+    return true;
+}
+
+static bool count_thread(struct walk *walk, const struct walk_thread *thread, void *state) {
+    struct block_statistics *blocks = state;
+    (void)walk;
+    blocks->quick_count += (size_t)thread->quick_count;
+    blocks->quick_bytes += (size_t)thread->quick_bytes;
+    blocks->threads += thread->attached;
+    return true;
+}
+
+void statistics_count_blocks(struct block_statistics *blocks) {
+    struct walk walk;
+    struct own_memory own;
+    memset(blocks, 0, sizeof *blocks);
+    start_ensure();
+    if (registry_walk(&walk, &own)) {
+        walk_arenas(&walk, count_blocks_of, blocks);
+        walk_threads(&walk, count_thread, blocks);
+    }
+}

@@ -57,4 +57,14 @@ typedef void (*statistics_visitor)(const struct arena_statistics *arena, size_t 
  * handler; allocates nothing, and needs less than 16 KiB of stack. */
 void statistics_collect(struct heap_statistics *sum, statistics_visitor visit, void *state);
 
+/* Blocks in heaps, counted by walking every chunk, and what threads keep of them in quick lists.
+ * The lists of running threads move meanwhile. */
+struct block_statistics {
+    size_t chunks; /* free ones and tops included, fences not */
+    size_t quick_count, quick_bytes;
+    size_t threads; /* attached */
+};
+
+void statistics_count_blocks(struct block_statistics *blocks);
+
 #endif
