@@ -234,8 +234,8 @@ static bool audit_locked(struct walk *walk, struct arena *arena) {
            audit_modules(walk, arena);
 }
 
-static bool audit_arena(struct walk *walk, const struct walk_arena *at, void *state) {
-    struct arena *arena = (struct arena *)(uintptr_t)at->address;
+static bool audit_arena(struct walk *walk, uint64_t at, void *state) {
+    struct arena *arena = (struct arena *)(uintptr_t)at;
     const bool *may_wait = state;
     if (!arena_is_usable(arena)) {
         return true;

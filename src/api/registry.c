@@ -127,13 +127,27 @@ static bool is_own(const struct own_memory *own, uintptr_t address, size_t lengt
            lies_in(address, length, (const void *)own->leaf, sizeof page_map_zero_leaf);
 }
 
+/* Word by word, each by one load: a value that another thread changes meanwhile is old or new. */
+READS_RACILY static void copy_words(uintptr_t address, unsigned char *buffer, size_t length) {
+    while (length >= sizeof(uintptr_t) && is_aligned(address, sizeof(uintptr_t))) {
+        uintptr_t word = *(const volatile uintptr_t *)address;
+        memcpy(buffer, &word, sizeof word);
+        address += sizeof word;
+        buffer += sizeof word;
+        length -= sizeof word;
+    }
+    for (; length != 0; length--) {
+        *buffer++ = *(const volatile unsigned char *)address++;
+    }
+}
+
 static bool read_own(void *context, uint64_t address, void *buffer, size_t length) {
     struct own_memory *own = context;
     uintptr_t at = (uintptr_t)address;
     if (at != address || !is_own(own, at, length)) {
         return false;
     }
-    memcpy(buffer, (const void *)at, length);
+    copy_words(at, buffer, length);
     note_leaf(own, at, buffer, length);
     return true;
 }

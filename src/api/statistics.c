@@ -58,7 +58,6 @@ static void begin_arena(const struct walk_arena *from, struct arena_statistics *
     arena->system_bytes = (size_t)from->system_bytes;
     arena->system_max_bytes = (size_t)from->system_max_bytes;
     arena->used_bytes = arena->system_bytes;
-    arena->attached_threads = from->attached_threads;
     arena->is_main = from->is_main;
     arena->incomplete = true;
 }
@@ -92,24 +91,30 @@ static bool lock_for_reading(struct arena *arena, bool may_wait) {
     return arena_try_lock(arena);
 }
 
-static void read_arena(struct walk *walk, uint64_t address, bool may_wait,
+/* Without the lock nothing but the sums is read: what else the header leads to may be moving. */
+static void guess_arena(const struct arena *arena, struct arena_statistics *statistics) {
+    const struct walk_arena from = {
+        .system_bytes = __atomic_load_n(&arena->system_bytes, __ATOMIC_RELAXED),
+        .system_max_bytes = __atomic_load_n(&arena->system_max_bytes, __ATOMIC_RELAXED),
+        .is_main = arena == &main_arena,
+    };
+    begin_arena(&from, statistics);
+}
+
+static void read_arena(struct walk *walk, struct arena *arena, bool may_wait,
                        struct arena_statistics *statistics) {
-    struct arena *arena = (struct arena *)(uintptr_t)address;
     struct walk_arena now;
-    bool locked = lock_for_reading(arena, may_wait);
-    walk->what = NULL;
-    if (!walk_arena_at(walk, address, &now)) {
-        memset(statistics, 0, sizeof *statistics);
-        statistics->incomplete = true;
-    } else if (locked) {
+    if (!lock_for_reading(arena, may_wait)) {
+        guess_arena(arena, statistics);
+        return;
+    }
+    if (walk_arena_at(walk, (uintptr_t)arena, &now)) {
         count_arena(walk, &now, statistics);
     } else {
-        begin_arena(&now, statistics);
+        guess_arena(arena, statistics);
     }
     walk->what = NULL;
-    if (locked) {
-        arena_unlock(arena);
-    }
+    arena_unlock(arena);
 }
 
 /* ---- the ring ------------------------------------------------------------------------------- */
@@ -137,10 +142,10 @@ static void add_arena(struct heap_statistics *sum, const struct arena_statistics
     }
 }
 
-static bool collect_arena(struct walk *walk, const struct walk_arena *arena, void *state) {
+static bool collect_arena(struct walk *walk, uint64_t arena, void *state) {
     struct collection *collection = state;
     bool outermost = operation_enter();
-    read_arena(walk, arena->address, outermost, &collection->arena);
+    read_arena(walk, (struct arena *)(uintptr_t)arena, outermost, &collection->arena);
     operation_leave();
     size_t number = collection->sum->arenas;
     add_arena(collection->sum, &collection->arena);
@@ -187,12 +192,12 @@ static bool count_chunks_of(struct walk *walk, const struct walk_heap *heap, voi
     return walk_chunks(walk, heap, count_chunk, state);
 }
 
-static bool count_blocks_of(struct walk *walk, const struct walk_arena *at, void *state) {
-    struct arena *arena = (struct arena *)(uintptr_t)at->address;
+static bool count_blocks_of(struct walk *walk, uint64_t at, void *state) {
+    struct arena *arena = (struct arena *)(uintptr_t)at;
     struct walk_arena now;
     bool outermost = operation_enter();
     if (lock_for_reading(arena, outermost)) {
-        if (walk_arena_at(walk, at->address, &now)) {
+        if (walk_arena_at(walk, at, &now)) {
             walk_heaps(walk, &now, count_chunks_of, state);
         }
         arena_unlock(arena);

@@ -29,7 +29,6 @@ struct arena_statistics {
     size_t fast_count, fast_bytes;
     size_t bin_count, bin_bytes; /* in bins, top not among them */
     size_t heap_count, heap_bytes, heap_committed_bytes;
-    size_t attached_threads;
     bool is_main;
     bool incomplete;
     struct bin_statistics fast[FAST_BINS];

@@ -207,17 +207,16 @@ bool walk_arena_at(struct walk *walk, uint64_t address, struct walk_arena *arena
 }
 
 bool walk_arenas(struct walk *walk, walk_arena_visitor visit, void *state) {
+    const struct walk_place *next = &walk->layout[LAYOUT_ARENA_NEXT];
     uint64_t main = walk->roots[WALK_ROOT_MAIN_ARENA];
     uint64_t address = main;
     for (unsigned count = 0; count < ARENAS_MAX; count++) {
-        struct walk_arena arena;
-        if (!walk_arena_at(walk, address, &arena)) {
-            return false;
-        }
-        if (!visit(walk, &arena, state)) {
+        if (!visit(walk, address, state)) {
             return walk->what == NULL;
         }
-        address = arena.next;
+        if (!walk_word(walk, address + next->offset, next->width, &address)) {
+            return false;
+        }
         if (address == main) {
             return true;
         }

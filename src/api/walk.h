@@ -139,12 +139,13 @@ bool walk_chunk_at(struct walk *walk, uint64_t address, struct walk_chunk *chunk
 bool walk_arena_at(struct walk *walk, uint64_t address, struct walk_arena *arena);
 
 /* Every visitor returns whether to go on. */
-typedef bool (*walk_arena_visitor)(struct walk *walk, const struct walk_arena *arena, void *state);
+typedef bool (*walk_arena_visitor)(struct walk *walk, uint64_t arena, void *state);
 typedef bool (*walk_heap_visitor)(struct walk *walk, const struct walk_heap *heap, void *state);
 typedef bool (*walk_chunk_visitor)(struct walk *walk, const struct walk_chunk *chunk,
                                    unsigned index, void *state);
 
-/* The ring of arenas, main first. */
+/* The ring of arenas, main first, by address: nothing of an arena but its place in the ring is read
+ * here, so the visitor can lock it before it calls walk_arena_at. */
 bool walk_arenas(struct walk *walk, walk_arena_visitor visit, void *state);
 /* An arena's heaps, newest first. */
 bool walk_heaps(struct walk *walk, const struct walk_arena *arena, walk_heap_visitor visit,

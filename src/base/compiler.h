@@ -29,6 +29,9 @@
  * dynamic TLS may allocate at the first access of a thread, which would recurse into us. */
 #define THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
 
+/* A function that looks at memory while others may write it, and knows that. */
+#define READS_RACILY __attribute__((no_sanitize("thread")))
+
 #define CACHE_LINE_BYTES 64
 #define CACHE_ALIGNED __attribute__((aligned(CACHE_LINE_BYTES)))
 
