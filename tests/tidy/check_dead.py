@@ -30,18 +30,21 @@ def pattern_of(folder_pattern):
     return re.compile(re.escape(folder_pattern).replace(r"\*", "[^/]+") + "$")
 
 
-@rule(bad=[{"src/odd/a.c": "int x;\n"}, {"tests/unit/helper.c": "int x;\n"}, {"extra.c": "int x;\n"}],
-      good={"src/os/a.c": "int x;\n", "tests/preload/a.cc": "int x;\n"})
+@rule(bad=[{"src/odd/a.c": "int x;\n"}, {"tests/unit/helper.c": "int x;\n"},
+           {"extra.c": "int x;\n"},
+           {"tests/programs/a.c": "int x;\n", "tests/cli/b.sh": "cc a.c\n"}],
+      good={"src/os/a.c": "int x;\n", "tests/preload/a.cc": "int x;\n",
+            "tests/programs/a.c": "int x;\n", "tests/programs/a.sh": "cc a.c\n"})
 def every_source_is_built(tree):
-    """Every .c and .cc lies where the build looks for it."""
+    """Every .c and .cc lies where the build looks for it, or a script beside it compiles it."""
     patterns = [pattern_of(folder) for folder in BUILT_FOLDERS]
     for path in tree.paths(".c", ".cc"):
         if any(pattern.match(path) for pattern in patterns):
             continue
-        used = any(path in text for other, text in tree.texts.items()
-                   if other.endswith((".cmake", "CMakeLists.txt", ".sh", "Makefile"))
-                   or other.startswith("bench/"))
-        if not used:
+        folder, name = os.path.split(path)
+        compiled = any(os.path.dirname(other) == folder and name in text
+                       for other, text in tree.texts.items() if not other.endswith((".c", ".h")))
+        if not compiled:
             yield f"{path}: no target is built from it"
 
 
@@ -78,7 +81,8 @@ def every_header_is_included(tree):
 
 @rule(bad=[{"docs/a.md": "x\n", "README.md": "nothing\n"},
            {"docs/a.md": "[me](a.md)\n", "README.md": "nothing\n"}],
-      good={"docs/a.md": "x\n", "docs/b/c.md": "[up](../a.md)\n", "README.md": "[c](docs/b/c.md)\n"})
+      good={"docs/a.md": "x\n", "docs/b/c.md": "[up](../a.md)\n",
+            "README.md": "[c](docs/b/c.md)\n"})
 def every_page_is_linked(tree):
     """Every page of docs/ is the target of a link of another page."""
     linked = set()

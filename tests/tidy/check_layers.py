@@ -187,7 +187,8 @@ def no_source_includes_a_source(tree):
 
 
 @rule(bad=[{"include/arenite/a.h": "int arenite_trim(void);\n"},
-           {"include/arenite/a.h": "/* About it. */\nint arenite_a(void);\nint x;\n\nint arenite_b(int);\n"},
+           {"include/arenite/a.h": "/* It. */\nint arenite_a(void);\nint x;\n\n"
+                                   "int arenite_b(int);\n"},
            {"include/arenite/a.h": "/* It. */\nint chunk_size(void);\n"}],
       good={"include/arenite/a.h": "/* Trims. */\nint arenite_trim(void);\n"
                                    "/* Old. */\n\nvoid cfree(void *p);\n"

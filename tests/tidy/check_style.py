@@ -11,6 +11,7 @@ FUNCTION_LINES = 60
 FILE_LINES = 450
 TEST_FILE_LINES = 600
 SOURCES = (".c", ".h", ".cc", ".def")
+NARROW = SOURCES + (".py",)
 TEXTS = SOURCES + (".py", ".sh", ".md", ".cmake", ".txt")
 # Programs without a suffix.
 SCRIPTS = ("scripts/", "bench/", ".ci/", "tests/", "Makefile", "examples/")
@@ -24,7 +25,7 @@ def texts_of(tree):
       good={"src/os/a.c": "x" * 100 + "\n", "docs/a.md": "x" * 200 + "\n"})
 def lines_fit(tree):
     """Source lines have at most 100 columns."""
-    for path in tree.paths(*SOURCES):
+    for path in tree.paths(*NARROW):
         for number, line in tree.lines(path):
             if len(line) > LINE_COLUMNS:
                 yield f"{path}:{number}: {len(line)} columns, more than {LINE_COLUMNS}"
@@ -47,7 +48,8 @@ def whitespace_is_clean(tree):
 
 @rule(bad=[{"src/os/a.c": "int f(void) {\n" + "    x();\n" * 60 + "}\n"},
            {"src/os/a.c": "static int\nf(int a,\n  int b) {\n" + "    x();\n" * 60 + "}\n"}],
-      good={"src/os/a.c": "int f(void) {\n" + "    x();\n" * 58 + "}\n\nint g(void) {\n    y();\n}\n"})
+      good={"src/os/a.c": "int f(void) {\n" + "    x();\n" * 58 + "}\n\n"
+                          "int g(void) {\n    y();\n}\n"})
 def functions_fit_on_a_screen(tree):
     """A function has at most 60 lines."""
     for path in tree.paths(*SOURCES):
@@ -116,7 +118,8 @@ def nothing_is_left_for_later(tree):
 
 @rule(bad=[{"docs/a.md": "see /ho" "me/someone/arenite\n"}, {"src/os/a.c": '"/wo' 'rk/main"\n'},
            {"scripts/a": "cd /ro" "ot/x\n"}],
-      good={"src/os/a.c": '"/proc/self/maps /tmp/x /usr/lib"\n', "docs/a.md": "~/framework/work/x\n"})
+      good={"src/os/a.c": '"/proc/self/maps /tmp/x /usr/lib"\n',
+            "docs/a.md": "~/framework/work/x\n"})
 def no_path_of_one_machine(tree):
     """No path that exists on one machine only."""
     for path in tree.texts:
