@@ -17,6 +17,9 @@ COLD const char *free_explain_header(const struct chunk *chunk, uintptr_t heap_e
         bytes > heap_end_address - (uintptr_t)chunk) {
         return "invalid pointer, or corrupted chunk size";
     }
+    if (bytes == heap_end_address - (uintptr_t)chunk) {
+        return "double free (the chunk is part of top)";
+    }
     return "invalid pointer, or corrupted chunk flags";
 }
 

@@ -19,13 +19,14 @@ void arena_free_past_quick(struct arena *arena, struct chunk *chunk);
  * unsorted bin or top. Returns the size it has become. */
 size_t free_merge(struct arena *arena, struct chunk *chunk);
 
-/* Whether the header of an allegedly live chunk can be true within its heap. Reads the header, so
- * the address must lie in a heap of ours. */
+/* Whether the header of an allegedly live chunk can be true within its heap: a live chunk is never
+ * the last one, top or a fence follows. Reads the header, so the address must lie in a heap of
+ * ours. */
 INLINE bool free_header_is_plausible(const struct chunk *chunk, uintptr_t heap_end_address,
                                      size_t flags_expected) {
     size_t bytes = chunk_bytes(chunk);
     return (((uintptr_t)chunk | bytes) & (CHUNK_ALIGNMENT - 1)) == 0 && bytes >= CHUNK_MIN_BYTES &&
-           bytes <= heap_end_address - (uintptr_t)chunk &&
+           bytes < heap_end_address - (uintptr_t)chunk &&
            (chunk->size & (CHUNK_MMAPPED | CHUNK_NON_MAIN)) == flags_expected;
 }
 
