@@ -241,10 +241,16 @@ static size_t edit_distance(struct text text, const char *name) {
     return row[name_length];
 }
 
+/* The beginning of a name counts as the name. */
+static size_t name_distance(struct text text, const char *name) {
+    bool begins = text.length != 0 && strncmp(text.start, name, text.length) == 0;
+    return begins ? 0 : edit_distance(text, name);
+}
+
 static const char *nearest_name(struct text text) {
     size_t best = 0;
     for (size_t id = 1; id < OPTION_COUNT; id++) {
-        if (edit_distance(text, options[id].name) < edit_distance(text, options[best].name)) {
+        if (name_distance(text, options[id].name) < name_distance(text, options[best].name)) {
             best = id;
         }
     }
