@@ -21,8 +21,9 @@ struct page {
 static void say_row(struct page *page, const char *what, size_t bytes, size_t count,
                     const char *unit) {
     size_t room = TEXT_BYTES - page->length;
-    size_t length = format_text(page->text + page->length, room,
-                                "arenite:   %-28s %14zu bytes %10zu %s\n", what, bytes, count, unit);
+    size_t length =
+        format_text(page->text + page->length, room, "arenite:   %-28s %14zu bytes %10zu %s\n",
+                    what, bytes, count, unit);
     page->length += length < room ? length : room - 1;
 }
 
