@@ -3,7 +3,9 @@
 JOBS   ?= $(shell nproc)
 PREFIX ?= /usr/local
 
-WORKLOAD := env PYTHONMALLOC=malloc python3 bench/python_objects.py
+# The distribution's own, where there is one: a wrapper of that name would be measured with it.
+PYTHON   ?= $(firstword $(wildcard /usr/bin/python3) python3)
+WORKLOAD := env PYTHONMALLOC=malloc $(PYTHON) bench/python_objects.py
 
 .DEFAULT_GOAL := all
 .PHONY: all run test test-programs prefixed dev asan tsan i386 tidy format bench install clean help \
