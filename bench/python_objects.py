@@ -64,7 +64,7 @@ def one_round(chance, kept):
 
 
 def main():
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 12
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 20
     chance = random.Random(20)
     kept = []
     digest = hashlib.sha256()

@@ -1,9 +1,9 @@
 /* test_malloc_h_figures.c - <malloc.h> beside the system's glibc: the same program, run with the
  * library and without, must read the same figures and print the same reports.
  *
- * Two settings are not compared, because they differ on purpose: with tcache_count=0 the library takes
- * no block for its cache (glibc still does), which gives the figures of the documents, from before
- * there was one; with perturb it has no quick lists, so that all blocks are filled.
+ * Two settings are not compared, because they differ on purpose: with tcache_count=0 the library
+ * takes no block for its cache (glibc still does), which gives the figures of the documents, from
+ * before there was one; with perturb it has no quick lists, so that all blocks are filled.
  *
  * Each case is run twice, as a process of its own that starts with untouched heaps. Figures are
  * read into variables and printed at the end, because printing may allocate. */
@@ -115,12 +115,28 @@ static void case_trim(void) {
 
 static void case_mallopt_values(void) {
     static const int calls[][2] = {
-        {M_MXFAST, 160},        {M_MXFAST, 161},         {M_MXFAST, -1},       {M_MXFAST, 0},
-        {M_TRIM_THRESHOLD, -1}, {M_TRIM_THRESHOLD, 0},   {M_TOP_PAD, -1},      {M_TOP_PAD, 4096},
-        {M_MMAP_THRESHOLD, 0},  {M_MMAP_THRESHOLD, -1},  {M_MMAP_MAX, -5},     {M_MMAP_MAX, 7},
-        {M_CHECK_ACTION, 3},    {M_PERTURB, 300},        {M_ARENA_TEST, -1},   {M_ARENA_TEST, 3},
-        {M_ARENA_MAX, 0},       {M_ARENA_MAX, 2},        {0, 1},               {-9, 1},
-        {12345, 1},             {M_MMAP_THRESHOLD, 1 << 30},
+        {M_MXFAST, 160},
+        {M_MXFAST, 161},
+        {M_MXFAST, -1},
+        {M_MXFAST, 0},
+        {M_TRIM_THRESHOLD, -1},
+        {M_TRIM_THRESHOLD, 0},
+        {M_TOP_PAD, -1},
+        {M_TOP_PAD, 4096},
+        {M_MMAP_THRESHOLD, 0},
+        {M_MMAP_THRESHOLD, -1},
+        {M_MMAP_MAX, -5},
+        {M_MMAP_MAX, 7},
+        {M_CHECK_ACTION, 3},
+        {M_PERTURB, 300},
+        {M_ARENA_TEST, -1},
+        {M_ARENA_TEST, 3},
+        {M_ARENA_MAX, 0},
+        {M_ARENA_MAX, 2},
+        {0, 1},
+        {-9, 1},
+        {12345, 1},
+        {M_MMAP_THRESHOLD, 1 << 30},
     };
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
         printf("mallopt(%d, %d) = %d\n", calls[i][0], calls[i][1],
@@ -351,8 +367,9 @@ static void check_documents_figures(void) {
     static char output[OUTPUT_BYTES];
     const struct test_case chosen = {"", case_growing_blocks, "ARENITE_OPTIONS=tcache_count=0"};
     run(&chosen, false, output);
-    TEST_CHECK(strstr(output, "1: arena 8327168 ordblks 1 smblks 0 hblks 72 hblkhd 12238848 usmblks 0 "
-                              "fsmblks 0 uordblks 8325136 fordblks 2032 ") != NULL);
+    TEST_CHECK(strstr(output,
+                      "1: arena 8327168 ordblks 1 smblks 0 hblks 72 hblkhd 12238848 usmblks 0 "
+                      "fsmblks 0 uordblks 8325136 fordblks 2032 ") != NULL);
     TEST_CHECK(strstr(output, "hblks 36 hblkhd 6119424 usmblks 0 fsmblks 0 uordblks 4129808 "
                               "fordblks 4197360 ") != NULL);
 }

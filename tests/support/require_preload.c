@@ -2,8 +2,8 @@
  * Layer: tests (includes libc only).
  *
  * Linked into every program of tests/preload: without it a broken LD_PRELOAD would let all of
- * them pass on libc's malloc. A test that compares with libc's malloc starts itself again without the
- * library, and says so by ARENITE_TEST_REFERENCE. */
+ * them pass on libc's malloc. A test that compares with libc's malloc starts itself again without
+ * the library, and says so by ARENITE_TEST_REFERENCE. */
 #include <dlfcn.h>
 #include <stdbool.h>
 #include <stdlib.h>

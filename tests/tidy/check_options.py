@@ -33,7 +33,7 @@ def row_of(option):
     _, name, kind, normal, least, most, number, variable, tunable, _ = option
     named = [NAMED.get(value, value) for value in (normal, least, most)]
     cells = [f"`{name}`", TYPES[kind], named[0], f"{named[1]} to {named[2]}",
-             *(f"`{text}`" if text not in ("", "0") else "" for text in (number, variable, tunable))]
+             *("" if text in ("", "0") else f"`{text}`" for text in (number, variable, tunable))]
     return re.sub(" +", " ", "| " + " | ".join(cells) + " |")
 
 

@@ -75,9 +75,8 @@ static void test_wrong_values(void **state) {
            "65535\narena_max=2\n");
     expect("top_pad=",
            "arenite: ARENITE_OPTIONS: top_pad= ignored: " SIZE_WANTED "on, or -1 for no limit\n");
-    expect("top_pad=64KB",
-           "arenite: ARENITE_OPTIONS: top_pad=64KB ignored: " SIZE_WANTED
-           "on, or -1 for no limit\n");
+    expect("top_pad=64KB", "arenite: ARENITE_OPTIONS: top_pad=64KB ignored: " SIZE_WANTED
+                           "on, or -1 for no limit\n");
     expect("top_pad=99999999999999999999",
            "arenite: ARENITE_OPTIONS: top_pad=99999999999999999999 ignored: " SIZE_WANTED
            "on, or -1 for no limit\n");
@@ -99,11 +98,10 @@ static void test_wrong_names(void **state) {
                      "is trim_threshold=VALUE\n");
     expect("stats_at_exit", "arenite: ARENITE_OPTIONS: stats_at_exit ignored: NAME=VALUE is "
                             "wanted; the nearest is stats_at_exit=VALUE\n");
-    expect("=,x=1",
-           "arenite: ARENITE_OPTIONS:  ignored: no option has this name; the nearest is "
-           "mxfast=VALUE\n"
-           "arenite: ARENITE_OPTIONS: x ignored: no option has this name; the nearest is "
-           "mxfast=VALUE\n");
+    expect("=,x=1", "arenite: ARENITE_OPTIONS:  ignored: no option has this name; the nearest is "
+                    "mxfast=VALUE\n"
+                    "arenite: ARENITE_OPTIONS: x ignored: no option has this name; the nearest is "
+                    "mxfast=VALUE\n");
 }
 
 /* Any text at all: parsed to its end, without a crash, and never partly applied. */
@@ -127,8 +125,10 @@ static void test_long_text(void **state) {
 /* ---- places and precedence ------------------------------------------------------------------ */
 
 static void load_all_places(void) {
-    setenv("GLIBC_TUNABLES", "glibc.rtld.nns=4:glibc.malloc.arena_max=2:glibc.malloc.top_pad=2:"
-                             "glibc.malloc.mxfast=32:glibc.malloc.perturb=2:glibc.malloc.new=1", 1);
+    setenv("GLIBC_TUNABLES",
+           "glibc.rtld.nns=4:glibc.malloc.arena_max=2:glibc.malloc.top_pad=2:"
+           "glibc.malloc.mxfast=32:glibc.malloc.perturb=2:glibc.malloc.new=1",
+           1);
     setenv("MALLOC_TOP_PAD_", "3", 1);
     setenv("MALLOC_PERTURB_", "3", 1);
     setenv("MALLOC_ARENA_TEST", "3", 1);
