@@ -141,8 +141,8 @@ static bool audit_heap(struct walk *walk, const struct walk_heap *heap, void *st
     if (heap->bytes > heap->committed_bytes || heap->committed_bytes > heap->reserved_bytes) {
         return walk_fail(walk, "a heap uses more than is committed", heap->address);
     }
-    return walk_chunks(walk, heap, audit_chunk, audit) && audit_end(walk, audit) &&
-           audit_page_map(walk, heap);
+    return audit_page_map(walk, heap) && walk_chunks(walk, heap, audit_chunk, audit) &&
+           audit_end(walk, audit);
 }
 
 /* ---- bins ----------------------------------------------------------------------------------- */

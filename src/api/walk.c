@@ -211,12 +211,14 @@ bool walk_arenas(struct walk *walk, walk_arena_visitor visit, void *state) {
     uint64_t main = walk->roots[WALK_ROOT_MAIN_ARENA];
     uint64_t address = main;
     for (unsigned count = 0; count < ARENAS_MAX; count++) {
+        uint64_t following;
+        if (!walk_word(walk, address + next->offset, next->width, &following)) {
+            return false;
+        }
         if (!visit(walk, address, state)) {
             return walk->what == NULL;
         }
-        if (!walk_word(walk, address + next->offset, next->width, &address)) {
-            return false;
-        }
+        address = following;
         if (address == main) {
             return true;
         }

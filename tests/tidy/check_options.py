@@ -32,8 +32,8 @@ def row_of(option):
     """The row of the page's table that an option must have."""
     _, name, kind, normal, least, most, number, variable, tunable, _ = option
     named = [NAMED.get(value, value) for value in (normal, least, most)]
-    cells = [f"`{name}`", TYPES[kind], named[0], f"{named[1]} to {named[2]}",
-             *("" if text in ("", "0") else f"`{text}`" for text in (number, variable, tunable))]
+    places = [f"`{text}`" if text not in ("", "0") else "" for text in (number, variable, tunable)]
+    cells = [f"`{name}`", TYPES[kind], named[0], f"{named[1]} to {named[2]}", *places]
     return re.sub(" +", " ", "| " + " | ".join(cells) + " |")
 
 

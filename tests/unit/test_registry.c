@@ -222,8 +222,7 @@ static void test_no_registry(void **state) {
     uint64_t version = ((uint64_t)sizeof arenite_registry << 32) | 99;
     expect_refusal(&arenite_registry.version, version, "the registry has another version");
     expect_refusal(&arenite_registry.fields, 0, "an address leads out of the library's memory");
-    expect_refusal(&arenite_registry.object_count, UINT64_MAX,
-                   "the registry's tables are damaged");
+    expect_refusal(&arenite_registry.object_count, UINT64_MAX, "the registry's tables are damaged");
     expect_refusal(&arenite_registry.object_count, (uint64_t)arenite_registry.field_count << 32,
                    "the registry does not name a root");
     expect_refusal(&arenite_registry.object_count, arenite_registry.object_count,
@@ -272,7 +271,8 @@ static void test_own_reads_are_guarded(void **state) {
     assert_false(walk.read(walk.context, (uintptr_t)&on_stack, buffer, 4));
     assert_false(walk.read(walk.context, 0, buffer, 1));
     assert_false(walk.read(walk.context, UINT64_MAX - 3, buffer, 8));
-    assert_false(walk.read(walk.context, (uintptr_t)&main_arena + sizeof main_arena - 8, buffer, 16));
+    assert_false(
+        walk.read(walk.context, (uintptr_t)&main_arena + sizeof main_arena - 8, buffer, 16));
     uintptr_t end = heap_end(main_arena.heap);
     assert_true(walk.read(walk.context, end - 8, buffer, 8));
     assert_false(walk.read(walk.context, end - 8, buffer, 9));
