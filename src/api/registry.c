@@ -141,13 +141,23 @@ READS_RACILY static void copy_words(uintptr_t address, unsigned char *buffer, si
     }
 }
 
+/* A single word may be a link that was published with release: what it leads to is then whole. */
+static void copy_own(uintptr_t address, unsigned char *buffer, size_t length) {
+    if (length == sizeof(uintptr_t) && is_aligned(address, sizeof(uintptr_t))) {
+        uintptr_t word = __atomic_load_n((const uintptr_t *)address, __ATOMIC_ACQUIRE);
+        memcpy(buffer, &word, sizeof word);
+    } else {
+        copy_words(address, buffer, length);
+    }
+}
+
 static bool read_own(void *context, uint64_t address, void *buffer, size_t length) {
     struct own_memory *own = context;
     uintptr_t at = (uintptr_t)address;
     if (at != address || !is_own(own, at, length)) {
         return false;
     }
-    copy_words(at, buffer, length);
+    copy_own(at, buffer, length);
     note_leaf(own, at, buffer, length);
     return true;
 }
