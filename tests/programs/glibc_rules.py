@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""glibc_rules.py - compares the memory system calls of two runs of one program, by strace.
+
+Usage: glibc_rules.py PLAIN OURS. From the marker (getppid) on, the calls must be the same but for
+addresses. Reserving an aligned heap takes one to three calls, depending on where the kernel puts
+it: they count as one. Mappings of the library's own records may come on top; they have sizes of
+their own."""
+import re
+import sys
+
+HEAP = 64 << 20
+CALL = re.compile(r"^(?:\d+ +)?(\w+)\((.*)\) += (\S+)( \w+)?")
+# Leaves of the page map; blocks of records; the table of mapped blocks as it grows.
+RECORDS = {512 << 10, 64 << 10} | {4 ** i * 24 * 1024 for i in range(1, 7)}
+
+
+def calls_of(path):
+    """Name, arguments, result of every call after the marker."""
+    started = False
+    for line in open(path, encoding="ascii", errors="replace"):
+        match = CALL.match(line)
+        if not match:
+            continue
+        name, arguments, result = match.group(1), match.group(2), match.group(3)
+        if name == "getppid":
+            started = True
+        elif started:
+            yield name, [part.strip() for part in arguments.split(",")], result
+
+
+def heap_reservation(name, arguments):
+    return name == "mmap" and "MAP_NORESERVE" in arguments[3] and "MAP_STACK" not in arguments[3] \
+        and arguments[2] == "PROT_NONE"
+
+
+class Reader:
+    """Turns calls into words that do not depend on addresses."""
+
+    def __init__(self, path):
+        self.break_start = None
+        self.to_trim = 0
+        self.words = []
+        for name, arguments, result in calls_of(path):
+            self.take(name, arguments, result)
+
+    def take(self, name, arguments, result):
+        status = "failed" if result == "-1" else "ok"
+        if heap_reservation(name, arguments):
+            self.reserve(int(arguments[1]), result)
+        elif name == "munmap" and self.to_trim > 0 and int(arguments[1]) <= self.to_trim:
+            self.to_trim -= int(arguments[1])
+        elif name == "brk":
+            value = int(result, 16)
+            self.break_start = self.break_start or value
+            self.words.append(f"brk +{value - self.break_start:#x}")
+        elif name == "mmap":
+            self.words.append(f"mmap {arguments[1]} {arguments[2]} {status}")
+        else:
+            self.words.append(f"{name} {' '.join(arguments[1:3])} {status}")
+
+    def reserve(self, size, result):
+        if size == 2 * HEAP:
+            self.to_trim = HEAP
+            self.words.append("reserve a heap")
+        elif result != "-1" and int(result, 16) % HEAP == 0:
+            self.words.append("reserve a heap")
+        else:
+            self.to_trim = HEAP  # in the wrong place: goes at once, the double size follows
+
+
+def is_record(word):
+    match = re.match(r"mmap (\d+) PROT_READ\|PROT_WRITE ok", word)
+    return match and int(match.group(1)) in RECORDS
+
+
+def main():
+    plain, ours = Reader(sys.argv[1]).words, Reader(sys.argv[2]).words
+    at = 0
+    records = 0
+    for word in ours:
+        if at < len(plain) and word == plain[at]:
+            at += 1
+        elif is_record(word):
+            records += 1
+        else:
+            expected = plain[at] if at < len(plain) else "the end"
+            sys.exit(f"call {at}: {word}; plainly: {expected}; before: {plain[max(0, at - 3):at]}")
+    if at != len(plain):
+        sys.exit(f"call {at} is missing: {plain[at]}")
+    print(f"{at} calls are the same, {records} mappings of records on top")
+
+
+main()
