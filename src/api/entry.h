@@ -40,7 +40,7 @@ NOINLINE void entry_free_chunk(struct heap *heap, struct chunk *chunk, const voi
 /* The chunk lies in a heap of ours, so its header may be read; one test then sees that pointer
  * and size are aligned and the M flag is clear (P and A, the other two flags, may be either). */
 INLINE bool entry_push_quick(struct chunk *chunk) {
-    size_t bytes = chunk->size & ~(CHUNK_PREV_IN_USE | CHUNK_NON_MAIN);
+    size_t bytes = chunk_head(chunk) & ~(CHUNK_PREV_IN_USE | CHUNK_NON_MAIN);
     size_t index = quick_index(bytes);
     return LIKELY(is_aligned((uintptr_t)chunk | bytes, CHUNK_ALIGNMENT) && index < QUICK_LISTS) &&
            LIKELY(quick_push_unless_freed(&thread_current->quick, index, chunk_memory(chunk)));

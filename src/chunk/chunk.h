@@ -85,8 +85,15 @@ INLINE struct chunk *chunk_of_links(const struct links *links) {
     return (struct chunk *)((uintptr_t)links - offsetof(struct chunk, links));
 }
 
+/* The size with its flags. The owner of a live block reads it without a lock while a neighbour is
+ * freed or taken under the arena's, which flips the P bit: hence atomic accesses, relaxed, as the
+ * other bits do not change meanwhile. */
+INLINE size_t chunk_head(const struct chunk *chunk) {
+    return __atomic_load_n(&chunk->size, __ATOMIC_RELAXED);
+}
+
 INLINE size_t chunk_bytes(const struct chunk *chunk) {
-    return chunk->size & ~CHUNK_FLAGS;
+    return chunk_head(chunk) & ~CHUNK_FLAGS;
 }
 
 INLINE struct chunk *chunk_next(const struct chunk *chunk) {
@@ -99,11 +106,11 @@ INLINE struct chunk *chunk_prev(const struct chunk *chunk) {
 }
 
 INLINE bool chunk_prev_in_use(const struct chunk *chunk) {
-    return (chunk->size & CHUNK_PREV_IN_USE) != 0;
+    return (chunk_head(chunk) & CHUNK_PREV_IN_USE) != 0;
 }
 
 INLINE bool chunk_is_mmapped(const struct chunk *chunk) {
-    return (chunk->size & CHUNK_MMAPPED) != 0;
+    return (chunk_head(chunk) & CHUNK_MMAPPED) != 0;
 }
 
 /* Bytes that the user of the chunk may write: all but the header, plus the successor's prev_size;
@@ -133,11 +140,13 @@ INLINE bool chunk_in_use_at(const struct chunk *chunk, size_t bytes) {
 }
 
 INLINE void chunk_mark_in_use_at(struct chunk *chunk, size_t bytes) {
-    chunk_at(chunk, bytes)->size |= CHUNK_PREV_IN_USE;
+    struct chunk *next = chunk_at(chunk, bytes);
+    __atomic_store_n(&next->size, next->size | CHUNK_PREV_IN_USE, __ATOMIC_RELAXED);
 }
 
 INLINE void chunk_mark_free_at(struct chunk *chunk, size_t bytes) {
-    chunk_at(chunk, bytes)->size &= ~CHUNK_PREV_IN_USE;
+    struct chunk *next = chunk_at(chunk, bytes);
+    __atomic_store_n(&next->size, next->size & ~CHUNK_PREV_IN_USE, __ATOMIC_RELAXED);
 }
 
 #endif

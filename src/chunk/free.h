@@ -27,7 +27,7 @@ INLINE bool free_header_is_plausible(const struct chunk *chunk, uintptr_t heap_e
     size_t bytes = chunk_bytes(chunk);
     return (((uintptr_t)chunk | bytes) & (CHUNK_ALIGNMENT - 1)) == 0 && bytes >= CHUNK_MIN_BYTES &&
            bytes < heap_end_address - (uintptr_t)chunk &&
-           (chunk->size & (CHUNK_MMAPPED | CHUNK_NON_MAIN)) == flags_expected;
+           (chunk_head(chunk) & (CHUNK_MMAPPED | CHUNK_NON_MAIN)) == flags_expected;
 }
 
 /* What is wrong with an implausible one, in words. */
