@@ -19,8 +19,13 @@ static void unlock(void) {
     lock_drop(&mapped_lock, LOCK_RANK_MAPPED);
 }
 
+/* Read without the lock where a limit is looked at. */
+static void set_count(size_t count) {
+    __atomic_store_n(&mapped_counts.count, count, __ATOMIC_RELAXED);
+}
+
 static void count_in(size_t bytes) {
-    mapped_counts.count++;
+    set_count(mapped_counts.count + 1);
     mapped_counts.bytes += bytes;
     if (mapped_counts.count > mapped_counts.count_max) {
         mapped_counts.count_max = mapped_counts.count;
@@ -58,7 +63,7 @@ static bool leave(const void *memory, struct mapped_block *block) {
     lock();
     bool found = mapped_table_take(&mapped_blocks, (uintptr_t)memory, block);
     if (found) {
-        mapped_counts.count--;
+        set_count(mapped_counts.count - 1);
         mapped_counts.bytes -= block->bytes;
     }
     unlock();
