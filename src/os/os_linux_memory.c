@@ -25,6 +25,29 @@
 /* Pages whose residency one mincore call reports; one byte each, on the stack. */
 #define RESIDENCY_BATCH_PAGES 1024
 
+/* Pages that one thread unmaps and another maps pass through the kernel, which orders the two;
+ * ThreadSanitizer does not see that in raw calls and has to be told. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define TOLD_TO_SANITIZER 1
+#endif
+#endif
+#if defined(TOLD_TO_SANITIZER)
+#include <sanitizer/tsan_interface.h>
+static char address_space;
+static void pages_given(void) {
+    __tsan_release(&address_space);
+}
+static void pages_taken(void) {
+    __tsan_acquire(&address_space);
+}
+#else
+INLINE void pages_given(void) {
+}
+INLINE void pages_taken(void) {
+}
+#endif
+
 size_t os_page_bytes(void) {
     static size_t page_bytes;
     size_t known = __atomic_load_n(&page_bytes, __ATOMIC_RELAXED);
@@ -41,6 +64,7 @@ size_t os_page_bytes(void) {
 static void *map_pages(void *where, size_t bytes, int rights, int flags) {
     long result = KERNEL_CALL(MAP_CALL, (uintptr_t)where, bytes, (uintptr_t)rights,
                               (uintptr_t)flags, UINTPTR_MAX, 0);
+    pages_taken();
     return kernel_failed(result) ? NULL : (void *)(uintptr_t)result;
 }
 
@@ -63,6 +87,7 @@ int os_decommit(void *start, size_t bytes) {
 }
 
 int os_release(void *start, size_t bytes) {
+    pages_given();
     return (int)KERNEL_CALL(SYS_munmap, (uintptr_t)start, bytes);
 }
 
@@ -71,8 +96,10 @@ int os_purge(void *start, size_t bytes) {
 }
 
 void *os_remap(void *start, size_t old_bytes, size_t new_bytes, bool may_move) {
+    pages_given();
     long result = KERNEL_CALL(SYS_mremap, (uintptr_t)start, old_bytes, new_bytes,
                               may_move ? MREMAP_MAYMOVE : 0);
+    pages_taken();
     return kernel_failed(result) ? NULL : (void *)(uintptr_t)result;
 }
 
