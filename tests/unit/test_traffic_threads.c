@@ -180,7 +180,7 @@ static void test_rounds(void **state) {
     struct random_source random = random_start("test_rounds");
     size_t widest = test_knob("ARENITE_TEST_MAX_THREADS", MAX_THREADS);
     widest = widest < 1 || widest > MAX_THREADS ? MAX_THREADS : widest;
-    for (size_t rounds = test_knob("ARENITE_TEST_ROUNDS", 24); rounds > 0; rounds--) {
+    for (size_t rounds = test_knob("ARENITE_TEST_ROUNDS", 12); rounds > 0; rounds--) {
         size_t threads = 1 + random_below(&random, widest);
         size_t limit = limits[rounds % 4];
         size_t steps = limit > 10000 ? 1500 : 6000;
@@ -215,7 +215,7 @@ static void test_churn(void **state) {
         test_pattern_fill(blocks[i].memory, blocks[i].bytes, blocks[i].tag);
     }
     size_t arenas = 0;
-    for (size_t life = test_knob("ARENITE_TEST_LIVES", 600); life > 0; life--) {
+    for (size_t life = test_knob("ARENITE_TEST_LIVES", 300); life > 0; life--) {
         pthread_t handles[2];
         void *result;
         for (size_t i = 0; i < 2; i++) {
@@ -240,7 +240,7 @@ static void test_one_arena(void **state) {
     struct random_source random = random_start("test_one_arena");
     size_t saved = params.arena_max;
     params.arena_max = 1;
-    for (size_t rounds = 1 + test_knob("ARENITE_TEST_ROUNDS", 24) / 8; rounds > 0; rounds--) {
+    for (size_t rounds = 1 + test_knob("ARENITE_TEST_ROUNDS", 12) / 8; rounds > 0; rounds--) {
         run_round(&random, 8, 4000, 5000);
     }
     params.arena_max = saved;
