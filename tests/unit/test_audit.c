@@ -23,6 +23,8 @@
 #include "arenite/arenite.h"
 
 #define LARGE_REQUEST 4000
+/* What an overflowing text leaves: every byte an A. */
+#define OVERFLOWN (UINTPTR_MAX / 255 * 'A')
 
 /* Blocks in the order of their addresses. */
 static struct {
@@ -87,7 +89,7 @@ static struct links *large_bin(void) {
 }
 
 static void overflow_size(void) {
-    chunk_of(heap.between)->size = 0x4141414141414141;
+    chunk_of(heap.between)->size = OVERFLOWN;
 }
 
 static void odd_size(void) {
@@ -128,7 +130,7 @@ static void moved_top(void) {
 }
 
 static void wild_link(void) {
-    chunk_of(heap.large)->links.fd = (struct links *)(uintptr_t)0x4141414141414140;
+    chunk_of(heap.large)->links.fd = (struct links *)align_down(OVERFLOWN, CHUNK_ALIGNMENT);
 }
 
 static void broken_link(void) {
@@ -161,7 +163,7 @@ static void size_link(void) {
 
 static void fast_link(void) {
     struct chunk *newest = main_arena.fast[fast_bin_index(chunk_bytes_for(40))];
-    newest->links.fd = (struct links *)(uintptr_t)0x4141414141414140;
+    newest->links.fd = (struct links *)align_down(OVERFLOWN, CHUNK_ALIGNMENT);
 }
 
 static void fast_circle(void) {
@@ -201,7 +203,8 @@ static void quick_lost_key(void) {
 }
 
 static void quick_wild_link(void) {
-    ((struct quick_slot *)heap.quick)->next = 0x4141414141414141;
+    struct quick_slot *slot = heap.quick;
+    slot->next = ((uintptr_t)slot + 1) ^ quick_mask(slot);
 }
 
 static void quick_wrong_room(void) {

@@ -50,7 +50,7 @@ static void test_values(void **state) {
     expect("top_pad=1,top_pad=2", "top_pad=2\n");
     expect("stats_at_exit=yes", "stats_at_exit=1\n");
     expect("stats_at_exit=off", "stats_at_exit=0\n");
-    expect("mxfast=160", "mxfast=160\n");
+    expect("mxfast=80", "mxfast=80\n");
     expect("tcache_count=65535,tcache_max=0", "tcache_count=65535\ntcache_max=0\n");
 }
 
