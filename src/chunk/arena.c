@@ -240,9 +240,12 @@ size_t arena_count(void) {
 /* ---- fork ----------------------------------------------------------------------------------- */
 
 /* A lock that reads taken was held by a thread that does not exist here; what it was doing is
- * half done, and the lock stays taken. The forking thread's own (it forks in a handler) goes on. */
+ * half done, and the lock stays taken. The forking thread's own (it forks in a handler) goes on.
+ * An owner of 0, just before it is set or after it was cleared, is nobody's: not even that of a
+ * thread which never took a lock and has no tag. */
 static void set_aside_if_torn(struct arena *arena) {
-    if (lock_is_taken(&arena->lock) && arena->owner != arena_caller_tag) {
+    bool is_mine = arena->owner != 0 && arena->owner == arena_caller_tag;
+    if (lock_is_taken(&arena->lock) && !is_mine) {
         arena->owner = ARENA_OWNER_TORN;
     }
 }
