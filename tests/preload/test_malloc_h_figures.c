@@ -218,6 +218,34 @@ static void run_thread(void *(*body)(void *), void *argument) {
     TEST_CHECK(pthread_join(thread, NULL) == 0);
 }
 
+/* More than one heap of 64 MiB, which go again as they become empty. */
+static void *use_several_heaps(void *unused) {
+    static void *blocks[3000];
+    for (size_t i = 0; i < 3000; i++) {
+        blocks[i] = malloc(40000 + i * 17);
+    }
+    shoot();
+    for (size_t i = 0; i < 3000; i += 2) {
+        free(blocks[i]);
+    }
+    shoot();
+    for (size_t i = 1; i < 3000; i += 2) {
+        free(blocks[i]);
+    }
+    shoot();
+    return unused;
+}
+
+static void case_several_heaps(void) {
+    run_thread(use_heap, &(size_t){100});
+    shoot();
+    run_thread(use_several_heaps, NULL);
+    shoot();
+    print_second_arena();
+    check_shots();
+    make_shots_relative();
+}
+
 /* Threads one after the other: who comes first is not left to chance. */
 static void case_thread_arenas(void) {
     static size_t amounts[] = {24, 2000, 40000};
@@ -281,6 +309,7 @@ static const struct test_case {
     {"perturb", case_perturb, NULL},
     {"thread_arenas", case_thread_arenas, NULL},
     {"thread_arenas, at most one", case_thread_arenas, "MALLOC_ARENA_MAX=1"},
+    {"several_heaps", case_several_heaps, NULL},
     {"info", case_info, NULL},
     {"traffic", case_traffic, NULL},
     {"traffic, short lists", case_traffic, "GLIBC_TUNABLES=glibc.malloc.tcache_count=1"},
