@@ -90,18 +90,32 @@ INLINE void free_fast(struct arena *arena, struct chunk *chunk) {
     fast_bin_push(arena, chunk);
 }
 
-void arena_free_past_quick(struct arena *arena, struct chunk *chunk) {
+/* True when so much came together that top should be looked at. */
+INLINE bool free_and_consolidate(struct arena *arena, struct chunk *chunk) {
     if (fast_bin_serves(chunk_bytes(chunk))) {
         free_fast(arena, chunk);
-        return;
+        return false;
     }
     if (LIKELY(merge(arena, chunk) < CONSOLIDATION_BYTES)) {
-        return;
+        return false;
     }
     if ((arena->flags & ARENA_HAS_FAST) != 0) {
         fast_bin_consolidate(arena);
     }
-    trim_after_free(arena);
+    return true;
+}
+
+void arena_free_past_quick(struct arena *arena, struct chunk *chunk) {
+    if (UNLIKELY(free_and_consolidate(arena, chunk))) {
+        trim_after_free(arena);
+    }
+}
+
+void arena_free_old_top(const struct chunk_caller *caller, struct chunk *chunk) {
+    size_t quick = quick_index(chunk_bytes(chunk));
+    if (quick >= QUICK_LISTS || !quick_push(caller->quick, quick, chunk_memory(chunk))) {
+        free_and_consolidate(caller->arena, chunk);
+    }
 }
 
 void arena_free(const struct chunk_caller *caller, struct chunk *chunk) {

@@ -148,7 +148,7 @@ static void close_old_top(const struct chunk_caller *caller, const struct growth
     chunk_set_head(chunk_at(old, rest + CHUNK_HEADER_BYTES),
                    CHUNK_HEADER_BYTES | CHUNK_PREV_IN_USE);
     if (rest >= CHUNK_MIN_BYTES) {
-        arena_free(caller, old);
+        arena_free_old_top(caller, old);
     }
 }
 

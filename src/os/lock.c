@@ -45,18 +45,19 @@ void lock_reset(struct lock *lock) {
 #define HELD_MAX (LOCK_RANK_COUNT * 2)
 
 /* Ascending, because pushing checks the order and popping keeps it. */
-static THREAD_LOCAL enum lock_rank held[HELD_MAX];
-static THREAD_LOCAL unsigned held_count;
+static THREAD_LOCAL uint8_t held[HELD_MAX];
+static THREAD_LOCAL uint8_t held_count;
 
 void lock_order_push(enum lock_rank rank, bool tried) {
-    enum lock_rank highest = held_count > 0 ? held[held_count - 1] : (enum lock_rank)0;
+    enum lock_rank highest =
+        held_count > 0 ? (enum lock_rank)held[held_count - 1] : (enum lock_rank)0;
     if (rank < highest || (rank == highest && !tried)) {
         report_fatal("lock order: rank %d taken while rank %d is held", (int)rank, (int)highest);
     }
     if (held_count == HELD_MAX) {
         report_fatal("lock order: more than %d locks held", (int)HELD_MAX);
     }
-    held[held_count++] = rank;
+    held[held_count++] = (uint8_t)rank;
 }
 
 void lock_order_pop(enum lock_rank rank) {
