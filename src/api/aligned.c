@@ -90,16 +90,25 @@ API_EXPORT_WEAK void *API(pvalloc)(size_t bytes) {
     return aligned_or_enomem(page, align_down(padded, page));
 }
 
-API_EXPORT_WEAK size_t API(malloc_usable_size)(void *memory) {
-    if (memory == NULL) {
-        return 0;
-    }
-    const void *caller = ENTRY_CALLER();
+/* Of a block that is not found at once, or about which there is something to say. */
+static COLD size_t usable_bytes_slow(void *memory, const void *caller) {
     struct block block = entry_find_block(memory, "malloc_usable_size", caller);
     if (UNLIKELY(block.kind == BLOCK_FOREIGN)) {
         return foreign_usable_bytes(memory, caller);
     }
     return chunk_usable_bytes(block.chunk);
+}
+
+API_EXPORT_WEAK size_t API(malloc_usable_size)(void *memory) {
+    if (memory == NULL) {
+        return 0;
+    }
+    struct heap *heap = entry_find_heap(memory);
+    struct chunk *chunk = chunk_of_memory(memory);
+    if (LIKELY(heap != NULL) && entry_is_plausible(heap, chunk)) {
+        return chunk_usable_bytes(chunk);
+    }
+    return usable_bytes_slow(memory, ENTRY_CALLER());
 }
 
 API_LIBC_ALIAS(memalign);

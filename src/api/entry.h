@@ -7,6 +7,7 @@
 #ifndef ARENITE_API_ENTRY_H
 #define ARENITE_API_ENTRY_H
 
+#include "chunk/free.h"
 #include "chunk/heap.h"
 #include "thread/thread.h"
 
@@ -37,6 +38,22 @@ INLINE void *entry_malloc(size_t bytes) {
 /* A chunk in this heap that the quick lists did not take. */
 NOINLINE void entry_free_chunk(struct heap *heap, struct chunk *chunk, const void *caller);
 
+/* The heap of a block where it is found at once, as nearly always, else NULL: the long way is
+ * entry_find_block. */
+INLINE struct heap *entry_find_heap(const void *memory) {
+    page_entry entry = page_map_get(memory);
+    struct heap *heap = (struct heap *)(entry - PAGE_CHUNKS); /* if it is of this kind */
+    bool is_found =
+        page_entry_kind(entry) == PAGE_CHUNKS && heap_contains(heap, chunk_of_memory(memory));
+    return LIKELY(is_found) ? heap : NULL;
+}
+
+/* Whether a chunk of this heap has a header that can be true. */
+INLINE bool entry_is_plausible(const struct heap *heap, const struct chunk *chunk) {
+    size_t flags = heap->arena == &main_arena ? 0 : CHUNK_NON_MAIN;
+    return LIKELY(free_header_is_plausible(chunk, heap_end(heap), flags));
+}
+
 /* The chunk lies in a heap of ours, so its header may be read; one test then sees that pointer
  * and size are aligned and the M flag is clear (P and A, the other two flags, may be either). */
 INLINE bool entry_push_quick(struct chunk *chunk) {
@@ -50,10 +67,9 @@ INLINE void entry_free(void *memory, const void *caller) {
     if (UNLIKELY(memory == NULL)) {
         return;
     }
-    page_entry entry = page_map_get(memory);
-    struct heap *heap = (struct heap *)(entry - PAGE_CHUNKS); /* if it is of this kind */
+    struct heap *heap = entry_find_heap(memory);
     struct chunk *chunk = chunk_of_memory(memory);
-    if (UNLIKELY(page_entry_kind(entry) != PAGE_CHUNKS || !heap_contains(heap, chunk))) {
+    if (UNLIKELY(heap == NULL)) {
         entry_free_slow(memory, caller);
     } else if (UNLIKELY(!entry_push_quick(chunk))) {
         entry_free_chunk(heap, chunk, caller);

@@ -12,7 +12,6 @@
 #include "api/start.h"
 
 #include "arenite/arenite.h"
-#include "chunk/free.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -51,9 +50,7 @@ void entry_free_slow(void *memory, const void *caller) {
 
 /* A block that carries the key of a freed one takes the long way, which looks it up. */
 void entry_free_chunk(struct heap *heap, struct chunk *chunk, const void *caller) {
-    size_t flags = heap->arena == &main_arena ? 0 : CHUNK_NON_MAIN;
-    if (LIKELY(free_header_is_plausible(chunk, heap_end(heap), flags) &&
-               !quick_looks_freed(chunk_memory(chunk)))) {
+    if (entry_is_plausible(heap, chunk) && LIKELY(!quick_looks_freed(chunk_memory(chunk)))) {
         thread_free_chunk(heap, chunk);
     } else {
         entry_free_slow(chunk_memory(chunk), caller);
@@ -77,13 +74,23 @@ API_EXPORT_WEAK void *API(calloc)(size_t count, size_t each_bytes) {
     return or_enomem(fits ? thread_calloc(bytes) : NULL);
 }
 
-/* Of a block, to more than 0 bytes. */
-static void *resize(void *memory, size_t bytes, const void *caller) {
+/* Of a block that is not found at once, or about which there is something to say. */
+static COLD void *resize_slow(void *memory, size_t bytes, const void *caller) {
     struct block block = entry_find_block(memory, "realloc", caller);
     if (UNLIKELY(block.kind == BLOCK_FOREIGN)) {
         return foreign_realloc(memory, bytes, caller);
     }
     return or_enomem(bytes <= REQUEST_MAX_BYTES ? thread_realloc(&block, bytes) : NULL);
+}
+
+/* Of a block, to more than 0 bytes. */
+INLINE void *resize(void *memory, size_t bytes, const void *caller) {
+    struct heap *heap = entry_find_heap(memory);
+    struct chunk *chunk = chunk_of_memory(memory);
+    if (LIKELY(heap != NULL && bytes <= REQUEST_MAX_BYTES) && entry_is_plausible(heap, chunk)) {
+        return or_enomem(thread_realloc_chunk(heap, chunk, bytes));
+    }
+    return resize_slow(memory, bytes, caller);
 }
 
 INLINE void *entry_realloc(void *memory, size_t bytes, const void *caller) {

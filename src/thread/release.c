@@ -99,7 +99,7 @@ void thread_free(const struct block *block) {
 /* ---- realloc -------------------------------------------------------------------------------- */
 
 /* The way that always works: a new block anywhere, a copy, a free. */
-static void *move_block(const struct block *block, size_t bytes) {
+static COLD void *move_block(const struct block *block, size_t bytes) {
     size_t old_bytes = chunk_usable_bytes(block->chunk);
     void *fresh = thread_malloc(bytes);
     if (fresh != NULL) {
@@ -120,22 +120,36 @@ static void *realloc_mapped(const struct block *block, size_t bytes) {
     return chunk_usable_bytes(block->chunk) >= bytes ? memory : move_block(block, bytes);
 }
 
-static void *realloc_chunk(const struct block *block, size_t bytes) {
-    struct arena *arena = block->heap->arena;
-    if (thread_depth != 0) {
-        return move_block(block, bytes);
-    }
-    operation_enter();
+static COLD void *move_chunk(struct heap *heap, struct chunk *chunk, size_t bytes) {
+    const struct block block = {BLOCK_CHUNK, chunk, heap, NULL};
+    return move_block(&block, bytes);
+}
+
+INLINE struct chunk *resize_locked(struct arena *arena, struct chunk *chunk, size_t bytes) {
     const struct chunk_caller caller = {arena, &thread_attach()->quick};
-    struct chunk *chunk = NULL;
-    if (arena_lock(arena)) {
-        chunk = arena_resize(&caller, block->chunk, chunk_bytes_for(bytes));
-        arena_unlock(arena);
+    if (UNLIKELY(!arena_lock(arena))) {
+        return NULL;
+    }
+    chunk = arena_resize(&caller, chunk, bytes);
+    arena_unlock(arena);
+    return chunk;
+}
+
+/* A chunk that serves the new size as it is stays so without a lock. */
+void *thread_realloc_chunk(struct heap *heap, struct chunk *chunk, size_t bytes) {
+    size_t needed = chunk_bytes_for(bytes);
+    if (chunk_bytes(chunk) - needed < CHUNK_MIN_BYTES) {
+        return chunk_memory(chunk);
+    }
+    struct chunk *resized = NULL;
+    if (LIKELY(operation_enter())) {
+        resized = resize_locked(heap->arena, chunk, needed);
     }
     operation_leave();
-    return chunk != NULL ? chunk_memory(chunk) : move_block(block, bytes);
+    return LIKELY(resized != NULL) ? chunk_memory(resized) : move_chunk(heap, chunk, bytes);
 }
 
 void *thread_realloc(const struct block *block, size_t bytes) {
-    return block->kind == BLOCK_MAPPED ? realloc_mapped(block, bytes) : realloc_chunk(block, bytes);
+    return block->kind == BLOCK_MAPPED ? realloc_mapped(block, bytes)
+                                       : thread_realloc_chunk(block->heap, block->chunk, bytes);
 }

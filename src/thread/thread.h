@@ -105,5 +105,7 @@ void thread_free(const struct block *block);
  * list has no room for. */
 void thread_free_chunk(struct heap *heap, struct chunk *chunk);
 void *thread_realloc(const struct block *block, size_t bytes);
+/* For a chunk known to lie in this heap, with a plausible header. */
+void *thread_realloc_chunk(struct heap *heap, struct chunk *chunk, size_t bytes);
 
 #endif
