@@ -26,6 +26,16 @@
 
 #define SLOTS 300
 
+/* Address space cannot be limited where a sanitizer has reserved terabytes of it. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED true
+#endif
+#endif
+#if !defined(SANITIZED)
+#define SANITIZED false
+#endif
+
 struct traffic {
     unsigned char *memory[SLOTS];
     size_t bytes[SLOTS];
@@ -234,6 +244,9 @@ static void starve_data(void) {
 
 static void test_limits(void **state) {
     (void)state;
+    if (SANITIZED) {
+        skip();
+    }
     in_child(starve_address_space, "test_limits, address space");
     in_child(starve_data, "test_limits, data");
 }
@@ -267,6 +280,9 @@ static void ladder(void) {
 
 static void test_ladder(void **state) {
     (void)state;
+    if (SANITIZED) {
+        skip();
+    }
     in_child(ladder, "test_ladder");
 }
 
