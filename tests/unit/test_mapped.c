@@ -197,7 +197,9 @@ static void test_sizes(void **state) {
     }
     check();
     assert_null(mapped_alloc(SIZE_MAX - 15));
-    assert_null(mapped_alloc(align_down(REQUEST_MAX_BYTES, CHUNK_ALIGNMENT)));
+    if (SIZE_BYTES == 8) { /* on 32 bits there may be room */
+        assert_null(mapped_alloc(align_down(REQUEST_MAX_BYTES, CHUNK_ALIGNMENT)));
+    }
     check();
 }
 
@@ -219,7 +221,9 @@ static void test_resize(void **state) {
         bytes = next;
         check();
     }
-    assert_null(mapped_resize(memory, REQUEST_MAX_BYTES / 2));
+    if (SIZE_BYTES == 8) {
+        assert_null(mapped_resize(memory, REQUEST_MAX_BYTES / 2));
+    }
     check();
     assert_true(mapped_free(memory));
 }

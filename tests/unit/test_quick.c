@@ -67,6 +67,9 @@ static void push(const struct chunk_caller *caller, size_t index, size_t capacit
     struct stack *stack = &stacks[index];
     struct chunk *chunk = arena_alloc(caller, quick_chunk_bytes(index));
     assert_non_null(chunk);
+    if (chunk_bytes(chunk) != quick_chunk_bytes(index)) {
+        return; /* one step larger: not for this list */
+    }
     memset(chunk_memory(chunk), 0x5a, 2 * SIZE_BYTES);
     bool taken = quick_push(&lists, index, chunk_memory(chunk));
     assert_int_equal(taken, stack->depth < capacity);
