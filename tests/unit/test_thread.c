@@ -278,7 +278,7 @@ static void double_free_quick_below(void) {
 
 static void double_free_fast(void) {
     without_lists();
-    void *memory = arenite_malloc(100);
+    void *memory = arenite_malloc(40);
     arenite_free(memory);
     arenite_free(memory);
 }
@@ -354,13 +354,13 @@ static void quick_link_overwritten(void) {
 
 static void fast_link_overwritten(void) {
     without_lists();
-    void *memory = arenite_malloc(100);
-    void *other = arenite_malloc(100);
+    void *memory = arenite_malloc(40);
+    void *other = arenite_malloc(40);
     arenite_free(other);
     arenite_free(memory);
     *word_at(memory, 0) = misaligned_link(memory);
-    CHILD_EXPECT(arenite_malloc(100) != NULL);
-    CHILD_EXPECT(arenite_malloc(100) != NULL);
+    CHILD_EXPECT(arenite_malloc(40) != NULL);
+    CHILD_EXPECT(arenite_malloc(40) != NULL);
 }
 
 /* The classic attack: links that would write where the attacker likes. */
