@@ -111,11 +111,10 @@ void arena_free_past_quick(struct arena *arena, struct chunk *chunk) {
     }
 }
 
-void arena_free_old_top(const struct chunk_caller *caller, struct chunk *chunk) {
+bool arena_free_old_top(const struct chunk_caller *caller, struct chunk *chunk) {
     size_t quick = quick_index(chunk_bytes(chunk));
-    if (quick >= QUICK_LISTS || !quick_push(caller->quick, quick, chunk_memory(chunk))) {
-        free_and_consolidate(caller->arena, chunk);
-    }
+    bool taken = quick < QUICK_LISTS && quick_push(caller->quick, quick, chunk_memory(chunk));
+    return !taken && free_and_consolidate(caller->arena, chunk);
 }
 
 void arena_free(const struct chunk_caller *caller, struct chunk *chunk) {

@@ -13,8 +13,9 @@
 void arena_free(const struct chunk_caller *caller, struct chunk *chunk);
 
 /* The same for what is left of an old top while the arena grows: nothing is trimmed, or the memory
- * just got for a large request would go back before the request is served. */
-void arena_free_old_top(const struct chunk_caller *caller, struct chunk *chunk);
+ * just got for a large request would go back before the request is served. True when so much came
+ * together that top should be looked at. */
+bool arena_free_old_top(const struct chunk_caller *caller, struct chunk *chunk);
 
 /* The same for a chunk that its quick list has no room for. */
 void arena_free_past_quick(struct arena *arena, struct chunk *chunk);

@@ -5,6 +5,7 @@
 #include "chunk/free.h"
 #include "chunk/heap.h"
 #include "chunk/params.h"
+#include "chunk/trim.h"
 #include "os/report.h"
 #include "pages/meta.h"
 
@@ -20,6 +21,7 @@ struct growth {
     struct chunk *old_top;
     size_t old_bytes; /* of top, 0 before the first growth */
     uintptr_t old_end;
+    size_t request_bytes;
     uintptr_t start; /* of the new memory */
     size_t bytes;    /* of the new memory */
 };
@@ -28,8 +30,8 @@ static bool is_contiguous(void) {
     return (main_arena.flags & ARENA_NONCONTIGUOUS) == 0;
 }
 
-static struct growth growth_begin(void) {
-    struct growth growth = {.old_top = main_arena.top};
+static struct growth growth_begin(size_t bytes) {
+    struct growth growth = {.old_top = main_arena.top, .request_bytes = bytes};
     if (growth.old_top != NULL) {
         growth.old_bytes = chunk_bytes(growth.old_top);
         growth.old_end = (uintptr_t)growth.old_top + growth.old_bytes;
@@ -136,6 +138,14 @@ static bool open_piece(struct heap *piece, const struct growth *growth) {
     return true;
 }
 
+/* As after any large free, but what the request needs stays. */
+static void trim_new_top(const struct growth *growth, bool much_was_freed) {
+    size_t kept = growth->request_bytes > params.top_pad ? growth->request_bytes : params.top_pad;
+    if (much_was_freed && chunk_bytes(main_arena.top) >= params_trim_threshold()) {
+        trim_main_top(kept);
+    }
+}
+
 /* Ends the old piece with two fence chunks that look in use, and frees what top still had. */
 static void close_old_top(const struct chunk_caller *caller, const struct growth *growth) {
     if (growth->old_bytes == 0) {
@@ -148,7 +158,7 @@ static void close_old_top(const struct chunk_caller *caller, const struct growth
     chunk_set_head(chunk_at(old, rest + CHUNK_HEADER_BYTES),
                    CHUNK_HEADER_BYTES | CHUNK_PREV_IN_USE);
     if (rest >= CHUNK_MIN_BYTES) {
-        arena_free_old_top(caller, old);
+        trim_new_top(growth, arena_free_old_top(caller, old));
     }
 }
 
@@ -182,7 +192,7 @@ static bool start_piece(const struct chunk_caller *caller, struct growth *growth
 }
 
 int main_arena_grow(const struct chunk_caller *caller, size_t bytes) {
-    struct growth growth = growth_begin();
+    struct growth growth = growth_begin(bytes);
     size_t wanted = 0;
     if (!wanted_bytes(&growth, bytes, &wanted)) {
         return -ENOMEM;
