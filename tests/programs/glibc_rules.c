@@ -31,7 +31,7 @@ static uintptr_t break_start;
 static void *slots[SLOTS];
 static size_t slot_bytes[SLOTS];
 
-/* ---- writing -------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void say(const char *format, ...) {
     char line[200];
@@ -139,7 +139,7 @@ static void put_all(void) {
     }
 }
 
-/* ---- scenarios: sizes and orders --------------------------------------------------------------- */
+/* ---- scenarios: sizes and orders ------------------------------------------------------------- */
 
 static void sweep_up(void) {
     for (size_t bytes = 0; bytes < 2200; bytes++) {
@@ -209,7 +209,7 @@ static void every_other(void) {
     say_figures();
 }
 
-/* ---- scenarios: random traffic ---------------------------------------------------------------- */
+/* ---- scenarios: random traffic --------------------------------------------------------------- */
 
 static void traffic_step(size_t limit) {
     size_t slot = below(600);
@@ -267,7 +267,7 @@ static void traffic_with_large_fast_bins(void) {
     traffic(20000, 3000);
 }
 
-/* ---- scenarios: realloc, memalign, trim, thresholds ------------------------------------------- */
+/* ---- scenarios: realloc, memalign, trim, thresholds ------------------------------------------ */
 
 static void realloc_growth(void) {
     for (size_t bytes = 1; bytes < 40 * MIB; bytes += bytes / 3 + 1) {
@@ -422,13 +422,13 @@ static void few_mappings(void) {
     say_figures();
 }
 
-/* ---- scenarios: foreign users of the break ---------------------------------------------------- */
+/* ---- scenarios: foreign users of the break --------------------------------------------------- */
 
-static void foreign_break(void) {
+static void share_break(size_t grain) {
     for (size_t slot = 0; slot < 200; slot++) {
         get(slot, 1 + random_size(120 * KIB));
         if (slot % 9 == 4) {
-            void *theirs = sbrk((intptr_t)(16 * below(9000)));
+            void *theirs = sbrk((intptr_t)(grain * below(9000)));
             say("foreign %zx\n", (uintptr_t)theirs - break_start);
         }
         if (slot % 5 == 3) {
@@ -437,27 +437,19 @@ static void foreign_break(void) {
     }
     say_figures();
     put_all();
-    say_figures();
     say("trim %d\n", malloc_trim(0));
     say_figures();
 }
 
-static void foreign_break_odd(void) {
-    for (size_t slot = 0; slot < 200; slot++) {
-        get(slot, 1 + random_size(120 * KIB));
-        if (slot % 9 == 4) {
-            void *theirs = sbrk((intptr_t)below(5000));
-            say("foreign %zx\n", (uintptr_t)theirs - break_start);
-        }
-        if (slot % 5 == 3) {
-            put(slot - below(3));
-        }
-    }
-    put_all();
-    say_figures();
+static void foreign_break(void) {
+    share_break(16);
 }
 
-/* ---- scenarios: a second arena ---------------------------------------------------------------- */
+static void foreign_break_odd(void) {
+    share_break(1);
+}
+
+/* ---- scenarios: a second arena --------------------------------------------------------------- */
 
 static void run_in_thread(void *(*body)(void *)) {
     pthread_t thread;

@@ -34,7 +34,7 @@ static struct arena *new_arena(void) {
     return arena != &main_arena ? arena : arena_attach();
 }
 
-/* ---- requests x alignments x orders ------------------------------------------------------------ */
+/* ---- requests x alignments x orders ---------------------------------------------------------- */
 
 /* Three blocks of one request, checked and freed in one order; the arena is then as before. */
 static void three_aligned(const struct chunk_caller *caller, size_t request, size_t alignment,
@@ -99,7 +99,7 @@ static void test_public_alignments(void **state) {
     }
 }
 
-/* ---- splits and merges ------------------------------------------------------------------------- */
+/* ---- splits and merges ----------------------------------------------------------------------- */
 
 /* Cuts a chunk of `whole` bytes into A, B and C, with blocks in use around it, and frees them in
  * one order: one free chunk of `whole` bytes must come back. */
@@ -146,7 +146,7 @@ static void test_splits_and_merges(void **state) {
     arena_detach(arena);
 }
 
-/* ---- realloc from every size to every size ------------------------------------------------------ */
+/* ---- realloc from every size to every size --------------------------------------------------- */
 
 enum neighbour { NEIGHBOUR_TOP, NEIGHBOUR_FREE, NEIGHBOUR_USED, NEIGHBOURS };
 

@@ -33,7 +33,7 @@ static struct arena *attach_other(void) {
     return arena != &main_arena ? arena : arena_attach();
 }
 
-/* ---- sharing ----------------------------------------------------------------------------------- */
+/* ---- sharing --------------------------------------------------------------------------------- */
 
 static void test_limit_and_sharing(void **state) {
     (void)state;
@@ -129,7 +129,7 @@ static void test_limit_by_processors(void **state) {
     audit();
 }
 
-/* ---- heap chains ------------------------------------------------------------------------------- */
+/* ---- heap chains ----------------------------------------------------------------------------- */
 
 static struct chunk *pieces[PIECES];
 
@@ -241,7 +241,7 @@ static void test_fences(void **state) {
     params.mmap_max = saved;
 }
 
-/* ---- deferred frees ---------------------------------------------------------------------------- */
+/* ---- deferred frees -------------------------------------------------------------------------- */
 
 static void test_deferred(void **state) {
     (void)state;

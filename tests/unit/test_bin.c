@@ -57,7 +57,7 @@ static void test_fast_index(void **state) {
     assert_int_equal(FAST_DEFAULT_BYTES, sizeof(size_t) == 8 ? 128 : 64);
 }
 
-/* ---- a world of free chunks, each with a chunk in use behind it -------------------------------- */
+/* ---- a world of free chunks, each with a chunk in use behind it ------------------------------ */
 
 #define PLACES 400
 #define PLACE_BYTES ((size_t)600 * 1024)
@@ -122,7 +122,7 @@ static struct place *place_of(const struct chunk *chunk) {
     return NULL;
 }
 
-/* ---- the model -------------------------------------------------------------------------------- */
+/* ---- the model ------------------------------------------------------------------------------- */
 
 /* The oldest of a small bin or of unsorted. */
 static const struct chunk *model_oldest(unsigned bin) {
@@ -178,7 +178,7 @@ static void check_world(void) {
     assert_int_equal(bytes, 0);
 }
 
-/* ---- the script ------------------------------------------------------------------------------- */
+/* ---- the script ------------------------------------------------------------------------------ */
 
 /* Few different sizes, so that equal ones meet; some at the bounds between bins. */
 static size_t random_chunk_bytes(struct random_source *random) {
@@ -241,7 +241,7 @@ static void test_script(void **state) {
     }
 }
 
-/* ---- small domains ---------------------------------------------------------------------------- */
+/* ---- small domains --------------------------------------------------------------------------- */
 
 /* Four chunks of up to three sizes, put in every order and taken in many: the shapes that the size
  * links of a large bin can have. */

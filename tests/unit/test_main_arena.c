@@ -102,7 +102,7 @@ static void block_break(void) {
     CHILD_EXPECT(page == (void *)end);
 }
 
-/* ---- foreign users of the break ---------------------------------------------------------------- */
+/* ---- foreign users of the break -------------------------------------------------------------- */
 
 static void foreign(void) {
     for (size_t round = 0; round < 150; round++) {
@@ -152,7 +152,7 @@ static void test_foreign_and_back(void **state) {
     in_child(foreign_and_back, "test_foreign_and_back");
 }
 
-/* ---- a blocked break --------------------------------------------------------------------------- */
+/* ---- a blocked break ------------------------------------------------------------------------- */
 
 static void blocked(void) {
     run_traffic(100, 50000);
@@ -202,7 +202,7 @@ static void test_unblocked(void **state) {
     in_child(unblocked, "test_unblocked");
 }
 
-/* ---- limits ------------------------------------------------------------------------------------ */
+/* ---- limits ---------------------------------------------------------------------------------- */
 
 static void limit(int resource, rlim_t bytes) {
     const struct rlimit limits = {bytes, bytes};
@@ -286,7 +286,7 @@ static void test_ladder(void **state) {
     in_child(ladder, "test_ladder");
 }
 
-/* ---- trimming ---------------------------------------------------------------------------------- */
+/* ---- trimming -------------------------------------------------------------------------------- */
 
 /* Tops of every size up to two pages and every pad: whole pages beyond the pad go back, never more,
  * and a smallest top stays. */

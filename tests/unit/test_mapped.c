@@ -27,7 +27,7 @@ static void check(void) {
     }
 }
 
-/* ---- the table -------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 struct table_world {
     struct mapped_table table;
@@ -162,7 +162,7 @@ static void test_repair(void **state) {
     }
 }
 
-/* ---- blocks ----------------------------------------------------------------------------------- */
+/* ---- blocks ---------------------------------------------------------------------------------- */
 
 static void defaults(void) {
     params.mmap_threshold = MMAP_THRESHOLD_DEFAULT_BYTES;
@@ -255,7 +255,7 @@ static void test_alignment(void **state) {
     check();
 }
 
-/* ---- thresholds ------------------------------------------------------------------------------- */
+/* ---- thresholds ------------------------------------------------------------------------------ */
 
 /* A chunk of exactly `bytes`, whole pages, is freed. */
 static void free_one_of(size_t bytes) {

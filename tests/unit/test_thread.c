@@ -26,7 +26,7 @@ static void audit(void) {
     }
 }
 
-/* ---- handles ---------------------------------------------------------------------------------- */
+/* ---- handles --------------------------------------------------------------------------------- */
 
 #define HANDLES 3
 #define SLOTS 100
@@ -111,7 +111,7 @@ static void test_switch(void **state) {
     audit();
 }
 
-/* ---- re-entrance ------------------------------------------------------------------------------ */
+/* ---- re-entrance ----------------------------------------------------------------------------- */
 
 /* As a handler finds it that interrupted a slow operation holding its arena's lock. */
 static void test_reentrance(void **state) {
@@ -154,7 +154,7 @@ static void without_lists(void) {
     params.quick_count = count;
 }
 
-/* ---- a real signal ---------------------------------------------------------------------------- */
+/* ---- a real signal --------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t signals;
 static void *volatile kept_by_handler;
@@ -197,7 +197,7 @@ static void test_signals(void **state) {
     audit();
 }
 
-/* ---- the end of a thread ---------------------------------------------------------------------- */
+/* ---- the end of a thread --------------------------------------------------------------------- */
 
 static pthread_key_t late_key;
 static struct arena *ending_arena;
@@ -247,7 +247,7 @@ static void test_end(void **state) {
     arena_unlock(free_arena);
 }
 
-/* ---- damage ----------------------------------------------------------------------------------- */
+/* ---- damage ---------------------------------------------------------------------------------- */
 
 static volatile size_t hole = 0; /* keeps the compiler from seeing through the misuse */
 

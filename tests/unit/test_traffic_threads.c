@@ -191,7 +191,7 @@ static void test_rounds(void **state) {
     audit();
 }
 
-/* ---- churn: many short lives ------------------------------------------------------------------ */
+/* ---- churn: many short lives ----------------------------------------------------------------- */
 
 static void *short_life(void *argument) {
     struct holding *block = argument;
@@ -233,7 +233,7 @@ static void test_churn(void **state) {
     audit();
 }
 
-/* ---- everybody in one arena ------------------------------------------------------------------- */
+/* ---- everybody in one arena ------------------------------------------------------------------ */
 
 static void test_one_arena(void **state) {
     (void)state;
