@@ -161,14 +161,19 @@ bool walk_word(struct walk *walk, uint64_t address, size_t width, uint64_t *valu
     return true;
 }
 
+/* Element `index` of one field of a record, without a copy of the record. */
+static bool field_at(struct walk *walk, uint64_t record, enum layout_id id, size_t index,
+                     uint64_t *value) {
+    const struct walk_place *place = &walk->layout[id];
+    return walk_word(walk, record + place->offset + index * place->width, place->width, value);
+}
+
 bool walk_chunk_at(struct walk *walk, uint64_t address, struct walk_chunk *chunk) {
-    struct walk_record record;
-    if (!walk_load(walk, address, LAYOUT_CHUNK_SIZE, &record)) {
+    chunk->address = address;
+    if (!field_at(walk, address, LAYOUT_CHUNK_PREV_SIZE, 0, &chunk->prev_size) ||
+        !field_at(walk, address, LAYOUT_CHUNK_SIZE, 0, &chunk->size)) {
         return false;
     }
-    chunk->address = address;
-    chunk->prev_size = get(walk, &record, LAYOUT_CHUNK_PREV_SIZE);
-    chunk->size = get(walk, &record, LAYOUT_CHUNK_SIZE);
     chunk->bytes = chunk->size & ~FLAG_BITS;
     return true;
 }
@@ -353,14 +358,11 @@ static bool walk_fast_bin(struct walk *walk, struct list *list, uint64_t newest)
 
 bool walk_fast_bins(struct walk *walk, const struct walk_arena *arena, walk_chunk_visitor visit,
                     void *state) {
-    struct walk_record record;
-    if (!walk_load(walk, arena->address, LAYOUT_ARENA_FAST, &record)) {
-        return false;
-    }
     struct list list = {arena, visit, state, 0};
     for (; list.index < walk->layout[LAYOUT_ARENA_FAST].count; list.index++) {
-        uint64_t newest = walk_value(walk, &record, LAYOUT_ARENA_FAST, list.index);
-        if (!walk_fast_bin(walk, &list, newest)) {
+        uint64_t newest;
+        if (!field_at(walk, arena->address, LAYOUT_ARENA_FAST, list.index, &newest) ||
+            !walk_fast_bin(walk, &list, newest)) {
             return walk->what == NULL;
         }
     }

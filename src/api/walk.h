@@ -10,7 +10,7 @@
  * `where` say what and where, and the walk returns false.
  *
  * I1: every loop is bounded, by what the arena has from the kernel or by a constant.
- * I2: nothing is allocated; a walk needs less than 16 KiB of stack.
+ * I2: nothing is allocated; a walk needs less than 12 KiB of stack: threads may have 16 in all.
  * Not locked: in-process callers hold the lock of what they walk. */
 #ifndef ARENITE_API_WALK_H
 #define ARENITE_API_WALK_H

@@ -1,6 +1,6 @@
 /* fork_before_first_call.c - a thread that never allocated forks while others allocate; its child's
  * first calls find arenas that were in the middle of an operation, and must not wait for them.
- * Layer: tests (preload). */
+ * Layer: tests (includes libc only). */
 #include "support.h"
 
 #include <pthread.h>
@@ -39,7 +39,7 @@ static void child(void) {
 }
 
 static void *fork_often(void *unused) {
-    unsigned long forks = test_knob("ARENITE_TEST_FORKS", 2000);
+    unsigned long forks = test_knob("ARENITE_TEST_FORKS", 1000);
     for (unsigned long i = 0; i < forks; i++) {
         pid_t pid = fork();
         if (pid == 0) {
