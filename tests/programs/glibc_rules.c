@@ -166,28 +166,24 @@ static void sweep_sizes_twice(void) {
     say_figures();
 }
 
-static void last_in_first_out(void) {
+static void free_in_order(bool last_first) {
     for (size_t round = 0; round < 5; round++) {
         for (size_t slot = 0; slot < 500; slot++) {
             get(slot, 16 + slot * (round + 1));
         }
-        for (size_t slot = 500; slot-- > 0;) {
-            put(slot);
+        for (size_t slot = 0; slot < 500; slot++) {
+            put(last_first ? 499 - slot : slot);
         }
         say_figures();
     }
 }
 
+static void last_in_first_out(void) {
+    free_in_order(true);
+}
+
 static void first_in_first_out(void) {
-    for (size_t round = 0; round < 5; round++) {
-        for (size_t slot = 0; slot < 500; slot++) {
-            get(slot, 16 + slot * (round + 1));
-        }
-        for (size_t slot = 0; slot < 500; slot++) {
-            put(slot);
-        }
-        say_figures();
-    }
+    free_in_order(false);
 }
 
 static void every_other(void) {
