@@ -336,7 +336,6 @@ static void document_sequence(bool fixed_threshold) {
 static void document_dynamic(void) {
     document_sequence(false);
 }
-
 static void document_fixed(void) {
     document_sequence(true);
 }
@@ -440,7 +439,6 @@ static void share_break(size_t grain) {
 static void foreign_break(void) {
     share_break(16);
 }
-
 static void foreign_break_odd(void) {
     share_break(1);
 }
