@@ -43,7 +43,8 @@ static struct growth growth_begin(size_t bytes) {
  * has is not asked for again where the new memory will border it. */
 static bool wanted_bytes(const struct growth *growth, size_t bytes, size_t *wanted) {
     size_t sum;
-    if (add_overflows(bytes, CHUNK_MIN_BYTES, &sum) || add_overflows(sum, params.top_pad, &sum)) {
+    size_t pad = params.top_pad < REQUEST_MAX_BYTES / 2 ? params.top_pad : 0; /* absurd: none */
+    if (add_overflows(bytes, CHUNK_MIN_BYTES, &sum) || add_overflows(sum, pad, &sum)) {
         return false;
     }
     if (is_contiguous()) {
