@@ -44,20 +44,26 @@ void lock_reset(struct lock *lock) {
 /* Locks one thread may hold at once: one of each rank, and an arena that a walk tries on top. */
 #define HELD_MAX (LOCK_RANK_COUNT * 2)
 
-/* Ascending, because pushing checks the order and popping keeps it. */
+/* In the order taken: ascending, but for what a signal handler only tried on top. */
 static THREAD_LOCAL uint8_t held[HELD_MAX];
 static THREAD_LOCAL uint8_t held_count;
 
 void lock_order_push(enum lock_rank rank, bool tried) {
     enum lock_rank highest =
         held_count > 0 ? (enum lock_rank)held[held_count - 1] : (enum lock_rank)0;
-    if (rank < highest || (rank == highest && !tried)) {
+    if (rank <= highest && !tried) {
         report_fatal("lock order: rank %d taken while rank %d is held", (int)rank, (int)highest);
     }
     if (held_count == HELD_MAX) {
         report_fatal("lock order: more than %d locks held", (int)HELD_MAX);
     }
-    held[held_count++] = (uint8_t)rank;
+    /* A handler that comes between uses the same place, and leaves the count as it was: hence
+     * once before the count covers the place and once after. */
+    held[held_count] = (uint8_t)rank;
+    compiler_fence();
+    held_count++;
+    compiler_fence();
+    held[held_count - 1] = (uint8_t)rank;
 }
 
 void lock_order_pop(enum lock_rank rank) {

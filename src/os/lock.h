@@ -5,8 +5,9 @@
  * Tricky", mutex 2). While the process has one thread, taking is a plain store: nobody else can
  * look. The unlock then still handles 2, because a signal handler may have started a thread.
  *
- * Lock order: a thread takes locks in ascending rank only; a second lock of the same rank only by
- * lock_try, which cannot wait. Debug builds check it, before a wrong lock_take can wait forever.
+ * Lock order: a thread takes locks in ascending rank only; a second lock of the same rank, or in
+ * a signal handler one of a lower rank, only by lock_try, which cannot wait. Debug builds check
+ * it, before a wrong lock_take can wait forever.
  *
  * After fork a child sees, of every thread of its parent, a prefix of that thread's stores: fork
  * holds the address space's lock, so a store to a page already copied waits. A lock word that
