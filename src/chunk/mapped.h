@@ -12,6 +12,7 @@
  *
  * I1: the table holds exactly the live mapped chunks; count and bytes are its sums.
  * I2: the chunk's header says what the table says, or it was overwritten.
+ * A signal handler that interrupts the lock's holder is served without it: see mapped.c.
  * Thread-safe; lock: LOCK_RANK_MAPPED, never held over a kernel call but the table's own growth.
  * Source: ptmalloc's mmapped chunks. */
 #ifndef ARENITE_CHUNK_MAPPED_H

@@ -29,7 +29,10 @@ struct block thread_find_block(const void *memory) {
         return block_in_heap(heap, memory);
     }
     struct mapped_block mapped;
-    if (mapped_find(memory, &mapped)) {
+    operation_enter(); /* a lock is taken: handlers must not wait for one below it */
+    bool found = mapped_find(memory, &mapped);
+    operation_leave();
+    if (found) {
         return (struct block){BLOCK_MAPPED, chunk_of_memory(memory), NULL, NULL};
     }
     return (struct block){BLOCK_FOREIGN, NULL, NULL, NULL};
