@@ -52,12 +52,28 @@ static bool name_equals(const char cell[ARENITE_NAME_BYTES], const char *name) {
     return strncmp(cell, name, ARENITE_NAME_BYTES) == 0;
 }
 
-static void learn_field(struct walk *walk, const struct arenite_field *row) {
-    for (size_t id = 0; id < LAYOUT_COUNT; id++) {
-        if (name_equals(row->type, layout_names[id].type) &&
-            name_equals(row->field, layout_names[id].field)) {
-            walk->layout[id] = (struct walk_place){row->offset, row->width, row->count};
-        }
+static bool is_field(const struct arenite_field *row, size_t id) {
+    return name_equals(row->type, layout_names[id].type) &&
+           name_equals(row->field, layout_names[id].field);
+}
+
+/* The field that a row describes, LAYOUT_COUNT for one of which nothing is known. A table of the
+ * same version has its rows in the order of the ids. */
+static size_t find_field(const struct arenite_field *row, size_t likely) {
+    if (likely < LAYOUT_COUNT && is_field(row, likely)) {
+        return likely;
+    }
+    size_t id = 0;
+    while (id < LAYOUT_COUNT && !is_field(row, id)) {
+        id++;
+    }
+    return id;
+}
+
+static void learn_field(struct walk *walk, const struct arenite_field *row, size_t likely) {
+    size_t id = find_field(row, likely);
+    if (id < LAYOUT_COUNT) {
+        walk->layout[id] = (struct walk_place){row->offset, row->width, row->count};
     }
 }
 
@@ -67,7 +83,7 @@ static bool learn_fields(struct walk *walk) {
         if (!read_bytes(walk, walk->registry.fields.value + i * sizeof row, &row, sizeof row)) {
             return false;
         }
-        learn_field(walk, &row);
+        learn_field(walk, &row, i);
     }
     for (size_t id = 0; id < LAYOUT_COUNT; id++) {
         const struct walk_place *place = &walk->layout[id];
