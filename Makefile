@@ -8,7 +8,7 @@ PYTHON   ?= $(firstword $(wildcard /usr/bin/python3) python3)
 WORKLOAD := env PYTHONMALLOC=malloc $(PYTHON) bench/python_objects.py
 
 .DEFAULT_GOAL := all
-.PHONY: all run test test-programs prefixed dev asan tsan i386 tidy format bench install clean help \
+.PHONY: nochecks all run test test-programs prefixed dev asan tsan i386 tidy format bench install clean help \
         setup
 
 all: ## release build: build/libarenite.so, build/libarenite.a, build/arenite
@@ -30,6 +30,10 @@ test: setup ## build everything and run every test but the bigger programs
 test-programs: setup ## the bigger suite of real programs (node, java, redis, PostgreSQL)
 	@scripts/setup --programs
 	@scripts/test programs-more
+
+nochecks: ## build/nochecks/libarenite.so: without misuse checks, to see what they cost
+	@cmake --preset nochecks >/dev/null
+	@cmake --build build/nochecks -j $(JOBS)
 
 prefixed: all ## build/libarenite-prefixed.a: arenite_malloc and friends, beside another malloc
 	@cmake --build build -j $(JOBS) --target prefixed

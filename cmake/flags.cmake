@@ -29,7 +29,8 @@ endif()
 #   saves, and the next load of one of them waits for it.
 add_library(arenite_library_flags INTERFACE)
 target_compile_definitions(arenite_library_flags INTERFACE _GNU_SOURCE
-    $<$<BOOL:${ARENITE_DEBUG}>:ARENITE_DEBUG=1>)
+    $<$<BOOL:${ARENITE_DEBUG}>:ARENITE_DEBUG=1>
+    $<$<BOOL:${ARENITE_NOCHECKS}>:ARENITE_NOCHECKS=1>)
 target_compile_options(arenite_library_flags INTERFACE
     -fPIC -fvisibility=hidden -ftls-model=initial-exec -fexceptions -fno-strict-aliasing
     $<$<C_COMPILER_ID:GNU>:-fno-tree-slp-vectorize> -fno-plt

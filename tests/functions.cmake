@@ -69,8 +69,16 @@ function(add_preload_tests)
         target_sources(preload_${name} PRIVATE support/require_preload.c)
         add_test(NAME ${prefix}.${name} COMMAND preload_${name})
         set_test_facts(${prefix}.${name} preload ${source} ${ARENITE_TEST_SECONDS})
-        set_property(TEST ${prefix}.${name} PROPERTY
-            ENVIRONMENT "LD_PRELOAD=$<TARGET_FILE:arenite_shared>;ARENITE_TEST_HELPERS=${helpers}")
+        set(environment
+            "LD_PRELOAD=$<TARGET_FILE:arenite_shared>" "ARENITE_TEST_HELPERS=${helpers}")
+        set_property(TEST ${prefix}.${name} PROPERTY ENVIRONMENT ${environment})
+        if(NOT ARENITE_DEBUG)
+            # The engine behind the slabs is what these programs then run on alone.
+            add_test(NAME preload-ptmalloc.${name} COMMAND preload_${name})
+            set_test_facts(preload-ptmalloc.${name} preload ${source} ${ARENITE_TEST_SECONDS})
+            set_property(TEST preload-ptmalloc.${name} PROPERTY ENVIRONMENT
+                ${environment} "ARENITE_OPTIONS=profile=ptmalloc")
+        endif()
     endforeach()
 endfunction()
 

@@ -96,12 +96,16 @@ static COLD size_t usable_bytes_slow(void *memory, const void *caller) {
     if (UNLIKELY(block.kind == BLOCK_FOREIGN)) {
         return foreign_usable_bytes(memory, caller);
     }
-    return chunk_usable_bytes(block.chunk);
+    return thread_usable_bytes(&block);
 }
 
 API_EXPORT_WEAK size_t API(malloc_usable_size)(void *memory) {
     if (memory == NULL) {
         return 0;
+    }
+    const struct slab *slab = entry_find_slab(memory);
+    if (LIKELY(slab != NULL)) {
+        return slab->slot_bytes;
     }
     struct heap *heap = entry_find_heap(memory);
     struct chunk *chunk = chunk_of_memory(memory);

@@ -2,13 +2,15 @@
  * Layer: api (includes thread and below).
  *
  * I1: in use + kept by threads + fast bins + bins + tops = heaps;
- *     heaps + mapped blocks + records = the last row.
+ *     in use + free + not carved = slabs;
+ *     slabs + heaps + mapped blocks + records = the last row.
  * Written straight to the descriptor, in one piece: other processes may share it. */
 #include "api/options.h"
 #include "api/statistics.h"
 #include "base/format.h"
 #include "os/os.h"
 #include "pages/meta.h"
+#include "pages/page_map.h"
 
 #define STDERR_DESCRIPTOR 2
 #define TEXT_BYTES 2048
@@ -41,13 +43,23 @@ static void say_heaps(struct page *page, const struct heap_statistics *sum,
                       const struct block_statistics *blocks) {
     size_t free_chunks = sum->free_count + sum->fast_count + blocks->quick_count;
     size_t binned = minus(sum->free_bytes, sum->top_bytes + sum->fast_bytes);
-    size_t kept = blocks->quick_bytes < sum->used_bytes ? blocks->quick_bytes : sum->used_bytes;
+    size_t lists = blocks->quick_bytes + sum->slabs.medium_bytes;
+    size_t kept = lists < sum->used_bytes ? lists : sum->used_bytes;
     say_row(page, "in use", sum->used_bytes - kept, minus(blocks->chunks, free_chunks), "blocks");
     say_row(page, "free, kept by threads", kept, blocks->quick_count, "blocks");
     say_row(page, "free, in fast bins", sum->fast_bytes, sum->fast_count, "blocks");
     say_row(page, "free, in bins", binned, minus(sum->free_count, sum->arenas), "blocks");
     say_row(page, "free, at the ends of heaps", sum->top_bytes, sum->arenas, "arenas");
     say_row(page, "= heaps", sum->system_bytes, sum->system_max_bytes, "bytes at most");
+}
+
+static void say_slabs(struct page *page, const struct slab_statistics *slabs) {
+    size_t rest = minus(slabs->committed_bytes, slabs->live_bytes + slabs->free_bytes);
+    say_row(page, "small blocks in use", slabs->live_bytes, slabs->live_count, "blocks");
+    say_row(page, "free, in slabs", slabs->free_bytes, slabs->free_count, "blocks");
+    say_row(page, "not carved, between slabs", rest, slabs->slabs, "slabs");
+    say_row(page, "= slabs", slabs->committed_bytes, slabs->committed_bytes >> GRANULE_SHIFT,
+            "granules");
 }
 
 static void report(void) {
@@ -58,10 +70,11 @@ static void report(void) {
     statistics_count_blocks(&blocks);
     size_t records = meta_mapped_bytes();
     say_heading(&page);
+    say_slabs(&page, &sum.slabs);
     say_heaps(&page, &sum, &blocks);
     say_row(&page, "blocks mapped by themselves", sum.mapped.bytes, sum.mapped.count, "blocks");
     say_row(&page, "records of the library", records, blocks.threads, "threads");
-    say_row(&page, "= in all", sum.system_bytes + sum.mapped.bytes + records,
+    say_row(&page, "= in all", statistics_system(&sum) + sum.mapped.bytes + records,
             sum.system_max_bytes + sum.mapped.bytes_max, "bytes at most, without records");
     if (sum.incomplete != 0) {
         say_row(&page, "counted wholly as in use", 0, sum.incomplete, "arenas");

@@ -103,14 +103,18 @@ static bool audit_chunk(struct walk *walk, const struct walk_chunk *chunk, unsig
 
 static bool audit_page_map(struct walk *walk, const struct walk_heap *heap) {
     uint64_t granule = UINT64_C(1) << walk->registry.granule_shift;
+    uint64_t page_map_at = walk->roots[WALK_ROOT_PAGE_MAP_ZERO_LEAF] - PAGE_RECORD_BYTES;
+    uint64_t wanted = heap->address - page_map_at + PAGE_NOT_RUN;
+    if (walk->registry.pointer_bytes == sizeof(uint32_t)) {
+        wanted &= UINT32_MAX;
+    }
     for (uint64_t at = heap->start & ~(granule - 1); at < heap->start + heap->bytes;
          at += granule) {
         uint64_t entry;
         if (!walk_page_entry(walk, at, &entry)) {
             return false;
         }
-        bool is_heap = entry == (heap->address | PAGE_CHUNKS);
-        if (!is_heap && entry != PAGE_MIXED) {
+        if (entry != wanted && entry != PAGE_NOT_RUN) {
             return walk_fail(walk, "the page map does not lead to a heap", at);
         }
     }
@@ -268,7 +272,7 @@ static bool audit_quick_chunk(struct walk *walk, const struct walk_chunk *chunk,
 static bool audit_thread(struct walk *walk, const struct walk_thread *at, void *state) {
     const struct thread *thread = (const struct thread *)(uintptr_t)at->address;
     (void)state;
-    if (thread != thread_current && !os_is_single_threaded()) {
+    if (thread != thread_own && !os_is_single_threaded()) {
         return true;
     }
     if (at->attached && at->arena == 0) {
@@ -300,7 +304,8 @@ static bool audit_mapped(struct walk *walk) {
 
 static bool audit_all(struct walk *walk, bool outermost) {
     return walk_arenas(walk, audit_arena, &outermost) &&
-           (!outermost || (walk_threads(walk, audit_thread, NULL) && audit_mapped(walk)));
+           (!outermost ||
+            (walk_threads(walk, audit_thread, NULL) && audit_mapped(walk) && audit_slabs(walk)));
 }
 
 bool audit_run(char text[AUDIT_TEXT_BYTES]) {

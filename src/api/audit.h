@@ -12,4 +12,7 @@
  * one, the quick lists. False: text says which invariant is broken first, and at which address. */
 bool audit_run(char text[AUDIT_TEXT_BYTES]);
 
+/* The slabs' part, in audit_slabs.c: walk->what and where say what is broken. */
+bool audit_slabs(struct walk *walk);
+
 #endif

@@ -16,7 +16,9 @@
 
 /* NULL and errno = ENOMEM when there is no memory. */
 NOINLINE void *entry_malloc_slow(size_t bytes);
-NOINLINE void entry_free_slow(void *memory, const void *caller);
+/* The caller it names in a diagnosis is its own: the fast path jumps here. */
+NOINLINE void entry_free_slow(void *memory);
+NOINLINE void entry_free_for(void *memory, const void *caller);
 
 /* alignment: a power of two. NULL without touching errno. */
 void *entry_aligned(size_t alignment, size_t bytes);
@@ -24,10 +26,11 @@ void *entry_aligned(size_t alignment, size_t bytes);
 /* What the pointer is; does not return when it is invalid. */
 struct block entry_find_block(void *memory, const char *operation, const void *caller);
 
-/* NULL: the quick lists cannot serve it. */
+/* NULL: the active slab cannot serve it. */
 INLINE void *entry_malloc_quick(size_t bytes) {
-    size_t index = quick_index_for(bytes);
-    return LIKELY(index < QUICK_LISTS) ? quick_pop(&thread_current->quick, index) : NULL;
+    size_t class_index = class_of(bytes);
+    return LIKELY(class_index < SLAB_CLASSES) ? slab_pop(thread_current->active[class_index])
+                                              : NULL;
 }
 
 INLINE void *entry_malloc(size_t bytes) {
@@ -35,17 +38,22 @@ INLINE void *entry_malloc(size_t bytes) {
     return LIKELY(memory != NULL) ? memory : entry_malloc_slow(bytes);
 }
 
-/* A chunk in this heap that the quick lists did not take. */
-NOINLINE void entry_free_chunk(struct heap *heap, struct chunk *chunk, const void *caller);
-
 /* The heap of a block where it is found at once, as nearly always, else NULL: the long way is
  * entry_find_block. */
 INLINE struct heap *entry_find_heap(const void *memory) {
     page_entry entry = page_map_get(memory);
-    struct heap *heap = (struct heap *)(entry - PAGE_CHUNKS); /* if it is of this kind */
+    struct heap *heap = page_entry_record(entry);
     bool is_found =
         page_entry_kind(entry) == PAGE_CHUNKS && heap_contains(heap, chunk_of_memory(memory));
     return LIKELY(is_found) ? heap : NULL;
+}
+
+/* The slab of a live slot, else NULL: the long way is entry_find_block. */
+INLINE struct slab *entry_find_slab(const void *memory) {
+    struct slab *slab = slab_at(memory);
+    bool is_live =
+        slab != NULL && slab_is_slot(slab, memory) && !slab_looks_free(slab, (const void *)memory);
+    return is_live ? slab : NULL;
 }
 
 /* Whether a chunk of this heap has a header that can be true. */
@@ -54,25 +62,17 @@ INLINE bool entry_is_plausible(const struct heap *heap, const struct chunk *chun
     return LIKELY(free_header_is_plausible(chunk, heap_end(heap), flags));
 }
 
-/* The chunk lies in a heap of ours, so its header may be read; one test then sees that pointer
- * and size are aligned and the M flag is clear (P and A, the other two flags, may be either). */
-INLINE bool entry_push_quick(struct chunk *chunk) {
-    size_t bytes = chunk_head(chunk) & ~(CHUNK_PREV_IN_USE | CHUNK_NON_MAIN);
-    size_t index = quick_index(bytes);
-    return LIKELY(is_aligned((uintptr_t)chunk | bytes, CHUNK_ALIGNMENT) && index < QUICK_LISTS) &&
-           LIKELY(quick_push_unless_freed(&thread_current->quick, index, chunk_memory(chunk)));
-}
-
-INLINE void entry_free(void *memory, const void *caller) {
-    if (UNLIKELY(memory == NULL)) {
-        return;
-    }
-    struct heap *heap = entry_find_heap(memory);
-    struct chunk *chunk = chunk_of_memory(memory);
-    if (UNLIKELY(heap == NULL)) {
-        entry_free_slow(memory, caller);
-    } else if (UNLIKELY(!entry_push_quick(chunk))) {
-        entry_free_chunk(heap, chunk, caller);
+/* Whatever lies at the address, the word that is compared here is a slab's owner or no thread:
+ * 0 for nothing of ours and for NULL, a heap's predecessor for a chunk (see page_map.h). */
+INLINE void entry_free(void *memory) {
+    struct thread *const *first = page_entry_run(page_map_get(memory));
+    struct slab *slab = (struct slab *)(uintptr_t)first;
+    if (LIKELY(LOAD_RELAXED(first) == thread_current) && LIKELY(slab_accepts(slab, memory))) {
+        if (UNLIKELY(slab_push(slab, memory))) {
+            thread_look_at(slab);
+        }
+    } else {
+        entry_free_slow(memory);
     }
 }
 

@@ -1,4 +1,5 @@
-/* mallinfo.c - mallinfo2 and mallinfo, by glibc's definitions.
+/* mallinfo.c - mallinfo2 and mallinfo, by glibc's definitions, summed over every layer: free slots
+ * count with the fast bins, blocks that threads keep as free.
  * Layer: api (includes thread and below).
  *
  * I1: arena = uordblks + fordblks.
@@ -15,15 +16,15 @@ static struct mallinfo2 collect(void) {
     struct heap_statistics sum;
     statistics_collect(&sum, NULL, NULL);
     return (struct mallinfo2){
-        .arena = sum.system_bytes,
+        .arena = statistics_system(&sum),
         .ordblks = sum.free_count,
-        .smblks = sum.fast_count,
+        .smblks = sum.fast_count + sum.slabs.free_count,
         .hblks = sum.mapped.count,
         .hblkhd = sum.mapped.bytes,
-        .fsmblks = sum.fast_bytes,
-        .uordblks = sum.used_bytes,
-        .fordblks = sum.free_bytes,
-        .keepcost = sum.main_top_bytes,
+        .fsmblks = sum.fast_bytes + sum.slabs.free_bytes,
+        .uordblks = statistics_used(&sum),
+        .fordblks = statistics_free(&sum),
+        .keepcost = sum.main_top_bytes + sum.slabs.unused_bytes + sum.slabs.spare_bytes,
     };
 }
 

@@ -15,6 +15,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* Slots up to this size never move when they shrink. */
+#define SLOT_STAYS_BYTES (4 * SLAB_STEP_BYTES)
 
 static void *or_enomem(void *memory) {
     if (UNLIKELY(memory == NULL)) {
@@ -25,7 +29,20 @@ static void *or_enomem(void *memory) {
 
 /* ---- the slow side of entries --------------------------------------------------------------- */
 
+/* The thread's own lists of chunks: medium ones beside slabs, quick ones where slabs are off. */
+static void *pop_chunk(size_t bytes) {
+    size_t index = quick_index_for(bytes);
+    if (index < QUICK_LISTS) {
+        return quick_pop(&thread_current->quick, index);
+    }
+    return bytes <= REQUEST_MAX_BYTES ? thread_pop_medium(chunk_bytes_for(bytes)) : NULL;
+}
+
 void *entry_malloc_slow(size_t bytes) {
+    void *memory = pop_chunk(bytes);
+    if (memory != NULL) {
+        return memory;
+    }
     start_ensure();
     return or_enomem(bytes <= REQUEST_MAX_BYTES ? thread_malloc(bytes) : NULL);
 }
@@ -39,7 +56,37 @@ struct block entry_find_block(void *memory, const char *operation, const void *c
     return block;
 }
 
-void entry_free_slow(void *memory, const void *caller) {
+/* The chunk lies in a heap of ours, so its header may be read; one test then sees that pointer
+ * and size are aligned and the M flag is clear (P and A, the other two flags, may be either). */
+INLINE bool push_quick(struct chunk *chunk) {
+    size_t bytes = chunk_head(chunk) & ~(CHUNK_PREV_IN_USE | CHUNK_NON_MAIN);
+    size_t index = quick_index(bytes);
+    return is_aligned((uintptr_t)chunk | bytes, CHUNK_ALIGNMENT) && index < QUICK_LISTS &&
+           quick_push_unless_freed(&thread_current->quick, index, chunk_memory(chunk));
+}
+
+/* A block that carries the key of a freed one takes the long way, which looks it up. */
+INLINE bool free_chunk(struct heap *heap, struct chunk *chunk) {
+    if (push_quick(chunk)) {
+        return true;
+    }
+    if (!entry_is_plausible(heap, chunk) || quick_looks_freed(chunk_memory(chunk))) {
+        return false;
+    }
+    if (!thread_push_medium(chunk)) {
+        thread_free_chunk(heap, chunk);
+    }
+    return true;
+}
+
+void entry_free_for(void *memory, const void *caller) {
+    if (memory == NULL) {
+        return;
+    }
+    struct heap *heap = entry_find_heap(memory);
+    if (heap != NULL && free_chunk(heap, chunk_of_memory(memory))) {
+        return;
+    }
     struct block block = entry_find_block(memory, "free", caller);
     if (UNLIKELY(block.kind == BLOCK_FOREIGN)) {
         foreign_free(memory, caller);
@@ -48,13 +95,8 @@ void entry_free_slow(void *memory, const void *caller) {
     thread_free(&block);
 }
 
-/* A block that carries the key of a freed one takes the long way, which looks it up. */
-void entry_free_chunk(struct heap *heap, struct chunk *chunk, const void *caller) {
-    if (entry_is_plausible(heap, chunk) && LIKELY(!quick_looks_freed(chunk_memory(chunk)))) {
-        thread_free_chunk(heap, chunk);
-    } else {
-        entry_free_slow(chunk_memory(chunk), caller);
-    }
+void entry_free_slow(void *memory) {
+    entry_free_for(memory, ENTRY_CALLER());
 }
 
 /* ---- public functions ----------------------------------------------------------------------- */
@@ -64,13 +106,17 @@ EXPORT void *API(malloc)(size_t bytes) {
 }
 
 EXPORT void API(free)(void *memory) {
-    entry_free(memory, ENTRY_CALLER());
+    entry_free(memory);
 }
 
 API_EXPORT_WEAK void *API(calloc)(size_t count, size_t each_bytes) {
     size_t bytes;
-    start_ensure();
     bool fits = !mul_overflows(count, each_bytes, &bytes) && bytes <= REQUEST_MAX_BYTES;
+    void *slot = LIKELY(fits) ? entry_malloc_quick(bytes) : NULL;
+    if (LIKELY(slot != NULL)) {
+        return memset(slot, 0, bytes);
+    }
+    start_ensure();
     return or_enomem(fits ? thread_calloc(bytes) : NULL);
 }
 
@@ -83,8 +129,26 @@ static COLD void *resize_slow(void *memory, size_t bytes, const void *caller) {
     return or_enomem(bytes <= REQUEST_MAX_BYTES ? thread_realloc(&block, bytes) : NULL);
 }
 
+/* A slot stays unless it is too small or more than half of it would be unused. */
+INLINE void *resize_slot(const struct slab *slab, void *memory, size_t bytes) {
+    size_t slot_bytes = slab->slot_bytes;
+    if (bytes <= slot_bytes && (bytes > slot_bytes / 2 || slot_bytes <= SLOT_STAYS_BYTES)) {
+        return memory;
+    }
+    void *fresh = entry_malloc(bytes);
+    if (LIKELY(fresh != NULL)) {
+        memcpy(fresh, memory, slot_bytes < bytes ? slot_bytes : bytes);
+        entry_free(memory);
+    }
+    return fresh;
+}
+
 /* Of a block, to more than 0 bytes. */
 INLINE void *resize(void *memory, size_t bytes, const void *caller) {
+    const struct slab *slab = entry_find_slab(memory);
+    if (LIKELY(slab != NULL)) {
+        return resize_slot(slab, memory, bytes);
+    }
     struct heap *heap = entry_find_heap(memory);
     struct chunk *chunk = chunk_of_memory(memory);
     if (LIKELY(heap != NULL && bytes <= REQUEST_MAX_BYTES) && entry_is_plausible(heap, chunk)) {
@@ -98,7 +162,7 @@ INLINE void *entry_realloc(void *memory, size_t bytes, const void *caller) {
         return entry_malloc(bytes);
     }
     if (bytes == 0) {
-        entry_free(memory, caller);
+        entry_free_for(memory, caller);
         return NULL;
     }
     return resize(memory, bytes, caller);

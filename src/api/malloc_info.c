@@ -4,6 +4,7 @@
  * For each arena: one element for every bin that holds chunks (fast bins first, the unsorted bin
  * last), sums, and what it has from the kernel; then the sums over all arenas. As in glibc, sizes
  * of binned chunks include the flag bits of their size words, and "rest" includes top.
+ * Where there are slabs, one more element stands among the last sums; they are in no other.
  * The stream is written outside of locks: it may allocate its buffer. */
 #include "api/names.h"
 #include "api/statistics.h"
@@ -118,6 +119,16 @@ static void say_arena(const struct arena_statistics *arena, size_t number, void 
     add_sums(report, &sums);
 }
 
+static void say_slabs(struct report *report, const struct slab_statistics *slabs) {
+    if (slabs->committed_bytes != 0) {
+        say(report,
+            "<slabs count=\"%zu\" used=\"%zu\" used_size=\"%zu\" free=\"%zu\" free_size=\"%zu\" "
+            "size=\"%zu\"/>\n",
+            slabs->slabs, slabs->live_count, slabs->live_bytes, slabs->free_count,
+            slabs->free_bytes, slabs->committed_bytes);
+    }
+}
+
 API_EXPORT_WEAK int API(malloc_info)(int options, FILE *stream) {
     if (options != 0) {
         return EINVAL;
@@ -129,6 +140,7 @@ API_EXPORT_WEAK int API(malloc_info)(int options, FILE *stream) {
     say_sums(&report, &report);
     say(&report, "<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>\n", sum.mapped.count,
         sum.mapped.bytes);
+    say_slabs(&report, &sum.slabs);
     say_system(&report, &report);
     say(&report, "</malloc>\n");
     return 0;

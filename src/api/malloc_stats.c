@@ -33,13 +33,13 @@ API_EXPORT_WEAK void API(malloc_stats)(void) {
     struct heap_statistics sum;
     char text[TEXT_BYTES];
     statistics_collect(&sum, write_arena, NULL);
-    write_text(text,
-               format_text(text, sizeof text,
-                           "Total (incl. mmap):\n"
-                           "system bytes     = %10zu\n"
-                           "in use bytes     = %10zu\n"
-                           "max mmap regions = %10zu\n"
-                           "max mmap bytes   = %10zu\n",
-                           sum.system_bytes + sum.mapped.bytes, sum.used_bytes + sum.mapped.bytes,
-                           sum.mapped.count_max, sum.mapped.bytes_max));
+    write_text(text, format_text(text, sizeof text,
+                                 "Total (incl. mmap):\n"
+                                 "system bytes     = %10zu\n"
+                                 "in use bytes     = %10zu\n"
+                                 "max mmap regions = %10zu\n"
+                                 "max mmap bytes   = %10zu\n",
+                                 statistics_system(&sum) + sum.mapped.bytes,
+                                 statistics_used(&sum) + sum.mapped.bytes, sum.mapped.count_max,
+                                 sum.mapped.bytes_max));
 }

@@ -31,12 +31,12 @@ CXX_OPERATOR(void, operator_delete_array_aligned_nothrow,
              (void *memory, size_t alignment, const void *tag), "_ZdaPv" CXX_ALIGN CXX_NOTHROW);
 
 void operator_delete(void *memory) {
-    entry_free(memory, ENTRY_CALLER());
+    entry_free(memory);
 }
 
 void operator_delete_aligned(void *memory, size_t alignment) {
     (void)alignment;
-    entry_free(memory, ENTRY_CALLER());
+    entry_free(memory);
 }
 
 void operator_delete_array(void *memory) {

@@ -33,6 +33,10 @@ struct arenite_option_state option_states[OPTION_COUNT] = {
 
 static void apply(enum option_id id, size_t value) {
     switch (id) {
+    case OPTION_PROFILE:
+        params_use_profile((enum profile)value);
+        option_states[OPTION_TCACHE_COUNT].value = params.quick_count;
+        break;
     case OPTION_ARENA_MAX:
         params.arena_max = value;
         break;
@@ -184,20 +188,37 @@ static bool parse_number(const struct option *option, struct text text, uint64_t
     return true;
 }
 
-static bool parse_flag(struct text text, uint64_t *value) {
-    static const char *const words[] = {"0", "1", "no", "yes", "off", "on", "false", "true"};
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+static bool parse_word(struct text text, const char *const words[], size_t count, uint64_t *value) {
+    for (size_t i = 0; i < count; i++) {
         if (text_equals(text, words[i])) {
-            *value = i % 2;
+            *value = i;
             return true;
         }
     }
     return false;
 }
 
+static bool parse_profile(struct text text, uint64_t *value) {
+    static const char *const words[] = {"default", "ptmalloc", "glibc"}; /* as enum profile */
+    return parse_word(text, words, sizeof words / sizeof words[0], value);
+}
+
+static bool parse_flag(struct text text, uint64_t *value) {
+    static const char *const words[] = {"0", "1", "no", "yes", "off", "on", "false", "true"};
+    bool known = parse_word(text, words, sizeof words / sizeof words[0], value);
+    *value %= 2;
+    return known;
+}
+
 static bool parse_value(const struct option *option, struct text text, uint64_t *value) {
-    return option->type == OPTION_TYPE_FLAG ? parse_flag(text, value)
-                                            : parse_number(option, text, value);
+    switch (option->type) {
+    case OPTION_TYPE_FLAG:
+        return parse_flag(text, value);
+    case OPTION_TYPE_PROFILE:
+        return parse_profile(text, value);
+    default:
+        return parse_number(option, text, value);
+    }
 }
 
 /* ---- messages ------------------------------------------------------------------------------- */
@@ -211,6 +232,9 @@ static void report_value(const char *place, const struct option *option, struct 
     struct shown shown = show(text);
     if (option->type == OPTION_TYPE_FLAG) {
         report_line("%s: %s=%s ignored: allowed are 0 and 1", place, option->name, shown.text);
+    } else if (option->type == OPTION_TYPE_PROFILE) {
+        report_line("%s: %s=%s ignored: allowed are default, ptmalloc and glibc", place,
+                    option->name, shown.text);
     } else if (option->most == SIZE_MAX) {
         report_line("%s: %s=%s ignored: allowed is %s from %llu on, or -1 for no limit", place,
                     option->name, shown.text, noun_of(option), (unsigned long long)option->least);
@@ -247,6 +271,7 @@ static size_t name_distance(struct text text, const char *name) {
     return begins ? 0 : edit_distance(text, name);
 }
 
+/* NULL when none is near: a third of the letters may be wrong. */
 static const char *nearest_name(struct text text) {
     size_t best = 0;
     for (size_t id = 1; id < OPTION_COUNT; id++) {
@@ -254,7 +279,8 @@ static const char *nearest_name(struct text text) {
             best = id;
         }
     }
-    return options[best].name;
+    bool is_near = text.length != 0 && 3 * name_distance(text, options[best].name) <= text.length;
+    return is_near ? options[best].name : NULL;
 }
 
 /* ---- places --------------------------------------------------------------------------------- */
@@ -275,7 +301,9 @@ static void take_option(struct text item) {
     bool has_value = name.length < item.length;
     for (enum option_id id = 0; id < OPTION_COUNT; id++) {
         if (text_equals(name, options[id].name) && has_value) {
-            take_value(place, id, value, ARENITE_OPTION_ENVIRONMENT);
+            if (id != OPTION_PROFILE) {
+                take_value(place, id, value, ARENITE_OPTION_ENVIRONMENT);
+            }
             return;
         }
     }
@@ -283,8 +311,23 @@ static void take_option(struct text item) {
     if (name.length >= ARENITE_NAME_BYTES) {
         name.length = ARENITE_NAME_BYTES;
     }
-    report_line("%s: %s ignored: %s; the nearest is %s=VALUE", place, shown.text,
-                has_value ? "no option has this name" : "NAME=VALUE is wanted", nearest_name(name));
+    const char *problem = has_value ? "no option has this name" : "NAME=VALUE is wanted";
+    const char *nearest = nearest_name(name);
+    if (nearest != NULL) {
+        report_line("%s: %s ignored: %s; the nearest is %s=VALUE", place, shown.text, problem,
+                    nearest);
+    } else {
+        report_line("%s: %s ignored: %s; docs/options.md lists them", place, shown.text, problem);
+    }
+}
+
+/* Before everything else: it replaces all defaults. */
+static void take_profile(struct text item) {
+    struct text value = item;
+    struct text name = text_cut(&value, '=');
+    if (text_equals(name, options[OPTION_PROFILE].name) && name.length < item.length) {
+        take_value("ARENITE_OPTIONS", OPTION_PROFILE, value, ARENITE_OPTION_ENVIRONMENT);
+    }
 }
 
 /* NAME=VALUE of GLIBC_TUNABLES; the many names there that are not malloc's are not our business. */
@@ -313,7 +356,7 @@ static void take_variables(void) {
     for (enum option_id id = 0; id < OPTION_COUNT; id++) {
         const char *variable = options[id].variable;
         const char *string = variable[0] != '\0' ? os_environment(variable) : NULL;
-        if (string != NULL) {
+        if (string != NULL && string[0] != '\0') {
             take_value(variable, id, text_of(string), ARENITE_OPTION_VARIABLE);
         }
     }
@@ -323,6 +366,7 @@ void options_load(void) {
     if (os_is_secure()) {
         return;
     }
+    take_list("ARENITE_OPTIONS", ',', take_profile);
     take_list("GLIBC_TUNABLES", ':', take_tunable);
     take_variables();
     take_list("ARENITE_OPTIONS", ',', take_option);

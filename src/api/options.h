@@ -1,7 +1,8 @@
 /* options.h - options of the library: read once from the environment, changed by mallopt.
  * Layer: api (includes thread and below).
  *
- * Where an option is named several times the strongest place wins, weakest first: the default,
+ * A profile acts first, wherever it stands. Where an option is named several times the strongest
+ * place wins, weakest first: the profile's default,
  * GLIBC_TUNABLES, a MALLOC_... variable, ARENITE_OPTIONS, mallopt. A name or value that is wrong
  * costs a line on stderr and changes nothing else. With AT_SECURE the environment is ignored. */
 #ifndef ARENITE_API_OPTIONS_H
@@ -17,7 +18,7 @@ enum option_id {
     OPTION_COUNT
 };
 
-enum option_type { OPTION_TYPE_COUNT, OPTION_TYPE_SIZE, OPTION_TYPE_FLAG };
+enum option_type { OPTION_TYPE_COUNT, OPTION_TYPE_SIZE, OPTION_TYPE_FLAG, OPTION_TYPE_PROFILE };
 
 struct option {
     const char *name;

@@ -35,8 +35,9 @@ static const struct arenite_field fields[] = {
 #include "api/layout.def"
 };
 
-#define ROOT(object, type) \
-    { #object, type, {.pointer = &(object) }, sizeof(object) }
+#define ROOT(object, type) ROOT_NAMED(#object, object, type)
+#define ROOT_NAMED(name, object, type) \
+    { name, type, {.pointer = &(object)}, sizeof(object) }
 
 static const struct arenite_object objects[] = {
     ROOT(main_arena, "struct arena"),
@@ -45,10 +46,11 @@ static const struct arenite_object objects[] = {
     ROOT(mapped_blocks, "struct mapped_table"),
     ROOT(mapped_counts, "struct mapped_totals"),
     ROOT(mapped_static_slots, "struct mapped_block"),
-    ROOT(page_map_root, "size_t"),
-    ROOT(page_map_zero_leaf, "page_entry"),
+    ROOT_NAMED("page_map_root", page_map.root, "size_t"),
+    ROOT_NAMED("page_map_zero_leaf", page_map.zero_leaf, "page_entry"),
     ROOT(params, "struct params"),
     ROOT(thread_list, "struct thread *"),
+    ROOT(depot_records, "struct slab *"),
     ROOT(main_first_piece, "struct heap"),
     ROOT(meta_state, "struct meta_state"),
     ROOT(meta_static_block, "char"),
@@ -113,18 +115,18 @@ static bool lies_in_mapped_table(uintptr_t address, size_t length) {
 
 /* The root's entry that was read last says which leaf may be read next. */
 static void note_leaf(struct own_memory *own, uintptr_t address, const void *bytes, size_t length) {
-    if (length == sizeof page_map_root[0] &&
-        lies_in(address, length, page_map_root, sizeof page_map_root)) {
+    if (length == sizeof page_map.root[0] &&
+        lies_in(address, length, page_map.root, sizeof page_map.root)) {
         size_t offset;
         memcpy(&offset, bytes, sizeof offset);
-        own->leaf = (uintptr_t)page_map_zero_leaf + offset;
+        own->leaf = (uintptr_t)page_map.zero_leaf + offset;
     }
 }
 
 static bool is_own(const struct own_memory *own, uintptr_t address, size_t length) {
     return lies_in_heap(address, length) || lies_in_root(address, length) ||
            lies_in_records(address, length) || lies_in_mapped_table(address, length) ||
-           lies_in(address, length, (const void *)own->leaf, sizeof page_map_zero_leaf);
+           lies_in(address, length, (const void *)own->leaf, sizeof page_map.zero_leaf);
 }
 
 /* Word by word, each by one load: a value that another thread changes meanwhile is old or new. */
@@ -163,6 +165,6 @@ static bool read_own(void *context, uint64_t address, void *buffer, size_t lengt
 }
 
 bool registry_walk(struct walk *walk, struct own_memory *own) {
-    own->leaf = (uintptr_t)page_map_zero_leaf;
+    own->leaf = (uintptr_t)page_map.zero_leaf;
     return walk_open(walk, (uintptr_t)&arenite_registry, read_own, own);
 }

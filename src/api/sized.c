@@ -21,8 +21,8 @@ struct claim {
     const void *caller;
 };
 
-static void check_claim(const struct claim *claim, const struct chunk *chunk) {
-    size_t usable = chunk_usable_bytes(chunk);
+static void check_claim(const struct claim *claim, const struct block *block) {
+    size_t usable = thread_usable_bytes(block);
     if (UNLIKELY(claim->bytes > usable)) {
         report_fatal("%s of %p with a size of %zu bytes, but the block has %zu", claim->operation,
                      claim->memory, claim->bytes, usable);
@@ -43,7 +43,7 @@ static void free_claimed(const struct claim *claim) {
         foreign_free(claim->memory, claim->caller);
         return;
     }
-    check_claim(claim, block.chunk);
+    check_claim(claim, &block);
     thread_free(&block);
 }
 

@@ -165,6 +165,56 @@ static void collect_mapped(struct mapped_totals *mapped) {
     operation_leave();
 }
 
+/* ---- slabs ---------------------------------------------------------------------------------- */
+
+/* Empty slabs of other threads are out of the caller's reach. */
+static bool is_spare(const struct walk_slab *slab) {
+    const struct thread *owner = (const struct thread *)(uintptr_t)slab->owner;
+    return slab->state == SLAB_SPARE && (owner == thread_own || owner == depot_owner);
+}
+
+static bool count_slab(struct walk *walk, const struct walk_slab *slab, void *state) {
+    struct slab_statistics *slabs = state;
+    (void)walk;
+    slabs->slabs++;
+    slabs->live_count += slab->live;
+    slabs->live_bytes += (size_t)(slab->live * slab->slot_bytes);
+    slabs->spare_bytes += is_spare(slab) ? SLAB_BYTES : 0;
+    slabs->free_count += slab->carved - slab->live;
+    slabs->free_bytes += (size_t)((slab->carved - slab->live) * slab->slot_bytes);
+    return true;
+}
+
+static bool count_medium(struct walk *walk, const struct walk_thread *thread, void *state) {
+    struct slab_statistics *slabs = state;
+    (void)walk;
+    slabs->medium_bytes += (size_t)thread->medium_bytes;
+    return true;
+}
+
+/* What moves while it is counted may exceed what it is part of. */
+static void limit(size_t *bytes, size_t most) {
+    *bytes = *bytes < most ? *bytes : most;
+}
+
+/* Granules first: a slab made meanwhile would have slots that lie nowhere. */
+static void collect_slabs(struct walk *walk, struct heap_statistics *sum) {
+    struct slab_statistics *slabs = &sum->slabs;
+    bool outermost = operation_enter();
+    if (outermost) {
+        struct page_heap_stats pages = page_heap_statistics();
+        slabs->committed_bytes = pages.in_use_bytes + pages.free_dirty_bytes + pages.purging_bytes;
+        slabs->unused_bytes = slabs->committed_bytes - pages.in_use_bytes;
+        walk_slabs(walk, count_slab, slabs);
+        walk_threads(walk, count_medium, slabs);
+    }
+    operation_leave();
+    limit(&slabs->live_bytes, slabs->committed_bytes);
+    limit(&slabs->free_bytes, slabs->committed_bytes - slabs->live_bytes);
+    limit(&slabs->spare_bytes, slabs->committed_bytes - slabs->unused_bytes);
+    limit(&slabs->medium_bytes, sum->used_bytes);
+}
+
 void statistics_collect(struct heap_statistics *sum, statistics_visitor visit, void *state) {
     struct walk walk;
     struct own_memory own;
@@ -173,6 +223,7 @@ void statistics_collect(struct heap_statistics *sum, statistics_visitor visit, v
     start_ensure();
     if (registry_walk(&walk, &own)) {
         walk_arenas(&walk, collect_arena, &collection);
+        collect_slabs(&walk, sum);
     }
     collect_mapped(&sum->mapped);
 }

@@ -4,7 +4,7 @@
  * Definitions are glibc's: a chunk in a thread's quick lists, and the block that stands for those
  * lists, count as in use; the top chunk is one free chunk; sizes include headers.
  *
- * I1: system_bytes = used_bytes + free_bytes, for every arena and for the sum.
+ * I1: system_bytes = used_bytes + free_bytes, for every arena and for their sum.
  * An arena that cannot be read (its lock is held by what the caller interrupted, it was torn by a
  * fork, its lists are damaged) counts as wholly in use, and incomplete says so. */
 #ifndef ARENITE_API_STATISTICS_H
@@ -46,7 +46,29 @@ struct heap_statistics {
     size_t top_bytes;
     size_t main_top_bytes;
     struct mapped_totals mapped;
+    struct slab_statistics {
+        size_t slabs;
+        size_t live_count, live_bytes; /* slots in use, those under way between threads too */
+        size_t free_count, free_bytes; /* carved slots that are free */
+        size_t committed_bytes;        /* of page heaps, without what is known to be zero */
+        size_t unused_bytes;           /* of these: in no slab */
+        size_t spare_bytes;            /* granules of empty slabs that malloc_trim gives back */
+        size_t medium_bytes;           /* chunks that threads keep; in used_bytes, too */
+    } slabs;
 };
+
+/* The sums over every layer: arena, uordblks and fordblks of mallinfo2. */
+INLINE size_t statistics_system(const struct heap_statistics *sum) {
+    return sum->system_bytes + sum->slabs.committed_bytes;
+}
+
+INLINE size_t statistics_used(const struct heap_statistics *sum) {
+    return sum->used_bytes - sum->slabs.medium_bytes + sum->slabs.live_bytes;
+}
+
+INLINE size_t statistics_free(const struct heap_statistics *sum) {
+    return statistics_system(sum) - statistics_used(sum);
+}
 
 /* Called for each arena in the order of the ring, main first, outside of locks. */
 typedef void (*statistics_visitor)(const struct arena_statistics *arena, size_t number,

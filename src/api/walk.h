@@ -36,6 +36,7 @@ enum walk_root {
     WALK_ROOT_MAPPED_TABLE,
     WALK_ROOT_MAPPED_TOTALS,
     WALK_ROOT_THREAD_LIST,
+    WALK_ROOT_SLAB_RECORDS,
     WALK_ROOT_PARAMS,
     WALK_ROOT_META_STATE,
     WALK_ROOT_PAGE_MAP_ROOT,
@@ -111,6 +112,20 @@ struct walk_thread {
     bool attached;
     uint64_t quick_count; /* chunks in its quick lists, by the room that is left */
     uint64_t quick_bytes;
+    uint64_t medium_bytes; /* in its medium lists */
+    uint64_t spare_bytes;  /* carved, in its empty slabs */
+};
+
+/* A slab's record. Its counts may move while its owner runs. */
+struct walk_slab {
+    uint64_t address;
+    uint64_t next;
+    uint64_t owner;
+    uint64_t start;
+    uint64_t slot_bytes;
+    uint32_t class_index;
+    uint32_t capacity, carved, live; /* slots; live at most carved */
+    uint32_t state;
 };
 
 struct walk_mapped {
@@ -165,6 +180,7 @@ bool walk_bins(struct walk *walk, const struct walk_arena *arena, walk_chunk_vis
 
 typedef bool (*walk_thread_visitor)(struct walk *walk, const struct walk_thread *thread,
                                     void *state);
+typedef bool (*walk_slab_visitor)(struct walk *walk, const struct walk_slab *slab, void *state);
 typedef bool (*walk_mapped_visitor)(struct walk *walk, const struct walk_mapped *block,
                                     void *state);
 
@@ -173,6 +189,8 @@ bool walk_threads(struct walk *walk, walk_thread_visitor visit, void *state);
 /* Every chunk in the quick lists of a thread that is not running; index is the list's. */
 bool walk_quick_lists(struct walk *walk, const struct walk_thread *thread, walk_chunk_visitor visit,
                       void *state);
+/* Every slab that has a granule, newest record first. */
+bool walk_slabs(struct walk *walk, walk_slab_visitor visit, void *state);
 /* Every live mapped block, in no order. */
 bool walk_mapped_blocks(struct walk *walk, walk_mapped_visitor visit, void *state);
 /* The page map's entry for an address: a record's address and its kind in the low three bits. */

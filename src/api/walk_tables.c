@@ -43,7 +43,11 @@ static bool thread_at(struct walk *walk, uint64_t address, uint64_t capacity,
         .attached = walk_value(walk, &record, LAYOUT_THREAD_ATTACHED, 0) != 0,
     };
     count_quick(walk, &record, capacity, thread);
-    return true;
+    uint64_t medium = walk_value(walk, &record, LAYOUT_THREAD_MEDIUM, 0);
+    thread->spare_bytes = walk_value(walk, &record, LAYOUT_THREAD_SPARE_BYTES, 0);
+    const struct walk_place *held = &walk->layout[LAYOUT_MEDIUM_HELD_BYTES];
+    return medium == 0 ||
+           walk_word(walk, medium + held->offset, held->width, &thread->medium_bytes);
 }
 
 bool walk_threads(struct walk *walk, walk_thread_visitor visit, void *state) {
@@ -101,6 +105,56 @@ bool walk_quick_lists(struct walk *walk, const struct walk_thread *thread, walk_
         if (!walk_quick_list(walk, newest, i, visit, state)) {
             return walk->what == NULL;
         }
+    }
+    return true;
+}
+
+/* ---- slabs ---------------------------------------------------------------------------------- */
+
+#define SLABS_MAX 16777216u
+#define SLAB_UNUSED_STATE 0u
+
+static bool slab_at_address(struct walk *walk, uint64_t address, struct walk_slab *slab) {
+    struct walk_record record;
+    if (!walk_load(walk, address, LAYOUT_SLAB_CARVED, &record)) {
+        return false;
+    }
+    *slab = (struct walk_slab){
+        .address = address,
+        .next = walk_value(walk, &record, LAYOUT_SLAB_NEXT_RECORD, 0),
+        .owner = walk_value(walk, &record, LAYOUT_SLAB_OWNER, 0),
+        .start = walk_value(walk, &record, LAYOUT_SLAB_START, 0),
+        .slot_bytes = walk_value(walk, &record, LAYOUT_SLAB_SLOT_BYTES, 0),
+        .class_index = (uint32_t)walk_value(walk, &record, LAYOUT_SLAB_CLASS_INDEX, 0),
+        .capacity = (uint32_t)walk_value(walk, &record, LAYOUT_SLAB_CAPACITY, 0),
+        .carved = (uint32_t)walk_value(walk, &record, LAYOUT_SLAB_CARVED, 0),
+        .state = (uint32_t)walk_value(walk, &record, LAYOUT_SLAB_STATE, 0),
+    };
+    uint32_t until = (uint32_t)walk_value(walk, &record, LAYOUT_SLAB_UNTIL, 0);
+    slab->live = until + (uint32_t)walk_value(walk, &record, LAYOUT_SLAB_FLOOR, 0);
+    slab->carved = slab->carved < slab->capacity ? slab->carved : slab->capacity;
+    slab->live = slab->live < slab->carved ? slab->live : slab->carved;
+    return true;
+}
+
+bool walk_slabs(struct walk *walk, walk_slab_visitor visit, void *state) {
+    uint64_t address;
+    if (!walk_word(walk, walk->roots[WALK_ROOT_SLAB_RECORDS], walk->registry.pointer_bytes,
+                   &address)) {
+        return false;
+    }
+    for (unsigned left = SLABS_MAX; address != 0; left--) {
+        struct walk_slab slab;
+        if (left == 0) {
+            return walk_fail(walk, "the list of slab records does not end", address);
+        }
+        if (!slab_at_address(walk, address, &slab)) {
+            return false;
+        }
+        if (slab.state != SLAB_UNUSED_STATE && !visit(walk, &slab, state)) {
+            return walk->what == NULL;
+        }
+        address = slab.next;
     }
     return true;
 }

@@ -139,9 +139,16 @@ void heap_unmap(struct heap *heap) {
 }
 
 int heap_grow(struct heap *heap, size_t delta_bytes) {
+    size_t room = heap->reserved_bytes - heap->bytes;
+    if (delta_bytes < params.step_bytes && room >= params.step_bytes) {
+        delta_bytes = params.step_bytes;
+    }
     size_t bytes = heap->bytes + align_up(delta_bytes, os_page_bytes());
     if (bytes > heap->reserved_bytes || bytes < heap->bytes) {
         return -ENOMEM;
+    }
+    if (heap->bytes < heap->committed_bytes) {
+        params_note_regrowth(delta_bytes);
     }
     if (bytes > heap->committed_bytes) {
         uintptr_t from = heap->start + heap->committed_bytes;

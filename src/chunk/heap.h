@@ -25,7 +25,7 @@
 
 struct heap {
     /* Page-map entries keep a kind in the low bits of this record's address. */
-    _Alignas(PAGE_KIND_MASK + 1) struct arena *arena;
+    _Alignas(PAGE_RECORD_ALIGNMENT) struct arena *arena;
     struct heap *prev; /* older heap of the same arena */
     uintptr_t start;
     size_t bytes;

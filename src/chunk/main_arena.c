@@ -14,7 +14,7 @@
 /* Smallest piece mapped in place of the break. */
 #define PIECE_MIN_BYTES ((size_t)1024 * 1024)
 
-struct heap main_first_piece;
+__attribute__((aligned(PAGE_RECORD_ALIGNMENT))) struct heap main_first_piece;
 
 /* One attempt to grow: what top looks like before, what the kernel gave. */
 struct growth {
@@ -112,7 +112,7 @@ static struct heap *piece_record(void) {
     if (main_arena.heap == NULL) {
         return &main_first_piece;
     }
-    return meta_alloc(sizeof(struct heap), CHUNK_ALIGNMENT);
+    return meta_alloc(sizeof(struct heap), PAGE_RECORD_ALIGNMENT);
 }
 
 /* The break reserves nothing: a piece has committed and reserved just what it has. */
@@ -201,6 +201,9 @@ int main_arena_grow(const struct chunk_caller *caller, size_t bytes) {
     bool from_break = take_from_break(&growth, wanted);
     if (!from_break && !take_from_mapping(&growth, wanted)) {
         return -ENOMEM;
+    }
+    if (main_arena.system_bytes + growth.bytes <= main_arena.system_max_bytes) {
+        params_note_regrowth(growth.bytes);
     }
     count_growth(growth.bytes);
     bool extends = from_break && growth.start == growth.old_end;

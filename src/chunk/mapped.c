@@ -20,7 +20,7 @@ struct mapped_totals mapped_counts;
  *
  * Who holds it is signed after taking it and cleared before dropping it. A handler that finds the
  * lock taken but unsigned for so long has interrupted its thread just there. */
-#define UNSIGNED_TRIES 100000u
+#define UNSIGNED_TRIES 2000u
 #define PENDING_MAX 64
 #define PENDING_RESERVED ((uintptr_t)1)
 

@@ -15,8 +15,29 @@ struct params params = {
     .quick_count = QUICK_COUNT_DEFAULT,
     .quick_bytes = QUICK_MAX_BYTES,
     .perturb = 0,
+    .step_bytes = STEP_DEFAULT_BYTES,
+    .keep_bytes = KEEP_DEFAULT_BYTES,
+    .slabs = true,
     .dynamic = true,
 };
+
+void params_use_profile(enum profile profile) {
+    bool is_default = profile == PROFILE_DEFAULT;
+    params = (struct params){
+        .mmap_threshold = MMAP_THRESHOLD_DEFAULT_BYTES,
+        .mmap_max = MMAP_MAX_DEFAULT,
+        .trim_threshold = TRIM_THRESHOLD_DEFAULT_BYTES,
+        .top_pad = TOP_PAD_DEFAULT_BYTES,
+        .fast_max = FAST_DEFAULT_BYTES,
+        .quick_count = profile == PROFILE_PTMALLOC ? 0 : QUICK_COUNT_DEFAULT,
+        .charges = profile == PROFILE_GLIBC,
+        .quick_bytes = QUICK_MAX_BYTES,
+        .step_bytes = is_default ? STEP_DEFAULT_BYTES : 0,
+        .keep_bytes = is_default ? KEEP_DEFAULT_BYTES : 0,
+        .slabs = is_default,
+        .dynamic = true,
+    };
+}
 
 bool params_set_mmap_threshold(size_t bytes) {
     params.mmap_threshold = bytes;
@@ -58,4 +79,14 @@ void params_adapt(size_t bytes) {
         __atomic_store_n(&params.mmap_threshold, bytes, __ATOMIC_RELAXED);
         __atomic_store_n(&params.trim_threshold, 2 * bytes, __ATOMIC_RELAXED);
     }
+}
+
+void params_note_regrowth(size_t bytes) {
+    if (params.step_bytes == 0) {
+        return;
+    }
+    size_t keep = 2 * __atomic_load_n(&params.keep_bytes, __ATOMIC_RELAXED);
+    keep = keep > 2 * bytes ? keep : 2 * bytes;
+    keep = keep < KEEP_MAX_BYTES ? keep : KEEP_MAX_BYTES;
+    __atomic_store_n(&params.keep_bytes, keep, __ATOMIC_RELAXED);
 }

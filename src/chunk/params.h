@@ -16,6 +16,9 @@
 #define MMAP_THRESHOLD_DEFAULT_BYTES ((size_t)128 * 1024)
 #define MMAP_THRESHOLD_MAX_BYTES (SIZE_BYTES == 8 ? (size_t)32 * 1024 * 1024 : (size_t)512 * 1024)
 #define TRIM_THRESHOLD_DEFAULT_BYTES ((size_t)128 * 1024)
+#define STEP_DEFAULT_BYTES ((size_t)256 * 1024)
+#define KEEP_DEFAULT_BYTES ((size_t)1024 * 1024)
+#define KEEP_MAX_BYTES ((size_t)64 * 1024 * 1024)
 #define TOP_PAD_DEFAULT_BYTES ((size_t)128 * 1024)
 #define MMAP_MAX_DEFAULT ((size_t)65536)
 
@@ -37,10 +40,23 @@ struct params {
     size_t quick_count;    /* chunks a thread's quick list may hold; 0: no quick lists */
     size_t quick_bytes;    /* largest chunk size of the quick lists */
     int perturb;           /* byte to fill with (complement on malloc); 0: off */
+    size_t step_bytes;     /* heaps change by this much at least; 0: as ptmalloc does */
+    size_t keep_bytes;     /* of free memory at a heap's end; adapts if step_bytes is not 0 */
+    bool charges;          /* a thread's first block stands for glibc's in-heap cache */
+    bool slabs;            /* small requests are served from slabs */
     bool dynamic;          /* the dynamic threshold is on */
 };
 
 extern struct params params;
+
+enum profile {
+    PROFILE_DEFAULT,  /* slabs and medium lists in front of the engine, tops kept larger */
+    PROFILE_PTMALLOC, /* the engine alone, by ptmalloc's rules and defaults */
+    PROFILE_GLIBC,    /* that and glibc's thread cache */
+};
+
+/* Sets every parameter to its value under a profile. Before the first allocation. */
+void params_use_profile(enum profile profile);
 
 /* The two thresholds move while other threads read them. */
 INLINE size_t params_mmap_threshold(void) {
@@ -48,7 +64,9 @@ INLINE size_t params_mmap_threshold(void) {
 }
 
 INLINE size_t params_trim_threshold(void) {
-    return __atomic_load_n(&params.trim_threshold, __ATOMIC_RELAXED);
+    size_t threshold = __atomic_load_n(&params.trim_threshold, __ATOMIC_RELAXED);
+    size_t keep = __atomic_load_n(&params.keep_bytes, __ATOMIC_RELAXED);
+    return threshold > keep ? threshold : keep;
 }
 
 /* Each returns true when the value is acceptable and now in force, and has glibc's mallopt
@@ -58,6 +76,10 @@ bool params_set_mmap_max(size_t count);
 bool params_set_trim_threshold(size_t bytes);
 bool params_set_top_pad(size_t bytes);
 bool params_set_fast_max(size_t request_bytes);
+
+/* So many bytes were just taken that had been given back before: giving them back was a mistake.
+ * More is kept from now on. */
+void params_note_regrowth(size_t bytes);
 
 /* A mapped chunk of this size was freed: adapt the thresholds if they are dynamic. */
 void params_adapt(size_t bytes);

@@ -70,6 +70,9 @@ static bool delete_empty_heap(struct arena *arena, size_t pad_bytes) {
 
 static void trim_heap(struct arena *arena) {
     size_t pad = params.top_pad;
+    if (params.step_bytes != 0 && chunk_bytes(arena->top) < params_trim_threshold()) {
+        return; /* a heap that flips between empty and not stays, too */
+    }
     while (delete_empty_heap(arena, pad)) {
     }
     size_t top_bytes = chunk_bytes(arena->top);

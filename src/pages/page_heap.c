@@ -194,7 +194,7 @@ int page_run_alloc(size_t granules, void *record, struct page_run *run) {
 /* Both ends of the run must still be the owner's, or it is freed twice or was never handed out. */
 static void check_is_out(const struct page_run *run, const void *record) {
     const char *start = run->start;
-    page_entry expected = (uintptr_t)record | (page_entry)PAGE_RUN;
+    page_entry expected = page_entry_of(record, PAGE_RUN);
     if (UNLIKELY(page_map_get(start) != expected ||
                  page_map_get(start + run->bytes - 1) != expected)) {
         report_corruption("page run is not in use", start);

@@ -13,11 +13,9 @@
 
 #include <errno.h>
 
-page_entry page_map_zero_leaf[PAGE_MAP_LEAF_ENTRIES];
-size_t page_map_root[PAGE_MAP_ROOT_ENTRIES];
+struct page_map page_map;
 
-_Static_assert(sizeof page_map_zero_leaf + sizeof page_map_root <= (size_t)1 << 20,
-               "the page map's static part stays within 1 MiB");
+_Static_assert(sizeof page_map <= (size_t)1 << 20, "the page map's static part stays within 1 MiB");
 
 #define LEAF_BYTES (PAGE_MAP_LEAF_ENTRIES * sizeof(page_entry))
 #define LEAF_SPAN_SHIFT (GRANULE_SHIFT + PAGE_MAP_LEAF_BITS)
@@ -45,15 +43,15 @@ static bool is_mappable(uintptr_t end) {
 
 /* 0, or -ENOMEM. Offsets from the zero leaf wrap around, which unsigned arithmetic undoes. */
 static int create_leaf(size_t root) {
-    if (page_map_root[root] != 0) {
+    if (page_map.root[root] != 0) {
         return 0;
     }
     void *leaf = os_map(align_up(LEAF_BYTES, os_page_bytes()));
     if (leaf == NULL) {
         return -ENOMEM;
     }
-    size_t offset = (uintptr_t)leaf - (uintptr_t)page_map_zero_leaf;
-    __atomic_store_n(&page_map_root[root], offset, __ATOMIC_RELEASE);
+    size_t offset = (uintptr_t)leaf - (uintptr_t)page_map.zero_leaf;
+    __atomic_store_n(&page_map.root[root], offset, __ATOMIC_RELEASE);
     __atomic_add_fetch(&leaves.leaf_count, 1, __ATOMIC_RELAXED);
     return 0;
 }
@@ -72,7 +70,7 @@ int page_map_prepare(uintptr_t start, uintptr_t end) {
     }
     size_t last = (size_t)((uint64_t)(end - 1) >> LEAF_SPAN_SHIFT);
     for (size_t root = (size_t)((uint64_t)start >> LEAF_SPAN_SHIFT); root <= last; root++) {
-        if (__atomic_load_n(&page_map_root[root], __ATOMIC_ACQUIRE) != 0) {
+        if (__atomic_load_n(&page_map.root[root], __ATOMIC_ACQUIRE) != 0) {
             continue;
         }
         int status = create_leaf_locked(root);
@@ -86,14 +84,14 @@ int page_map_prepare(uintptr_t start, uintptr_t end) {
 /* The entry of a granule, in a leaf of its own or in the zero leaf, which must not be written. */
 static page_entry *entry_of(uintptr_t granule) {
     size_t root = (size_t)((granule >> PAGE_MAP_LEAF_BITS) & (PAGE_MAP_ROOT_ENTRIES - 1));
-    size_t offset = __atomic_load_n(&page_map_root[root], __ATOMIC_ACQUIRE);
-    uintptr_t leaf = (uintptr_t)page_map_zero_leaf + offset;
+    size_t offset = __atomic_load_n(&page_map.root[root], __ATOMIC_ACQUIRE);
+    uintptr_t leaf = (uintptr_t)page_map.zero_leaf + offset;
     return (page_entry *)leaf + (granule & (PAGE_MAP_LEAF_ENTRIES - 1));
 }
 
 /* What an entry becomes when `wanted` is set on it. */
 static page_entry combined(page_entry present, page_entry wanted) {
-    return present == PAGE_NONE || present == wanted ? wanted : (page_entry)PAGE_MIXED;
+    return present == 0 || present == wanted ? wanted : PAGE_NOT_RUN;
 }
 
 static void set_entry(page_entry *entry, page_entry wanted) {
@@ -104,14 +102,13 @@ static void set_entry(page_entry *entry, page_entry wanted) {
 }
 
 int page_map_set(uintptr_t start, uintptr_t end, void *record, enum page_kind kind) {
-    DEBUG_CHECK(is_aligned((uintptr_t)record, PAGE_KIND_MASK + 1));
+    DEBUG_CHECK(is_aligned((uintptr_t)record, PAGE_RECORD_ALIGNMENT));
     DEBUG_CHECK(kind != PAGE_NONE && kind <= PAGE_RUN);
     int status = page_map_prepare(start, end);
     if (status < 0) {
         return status;
     }
-    page_entry wanted =
-        kind == PAGE_MIXED ? (page_entry)PAGE_MIXED : (uintptr_t)record | (page_entry)kind;
+    page_entry wanted = page_entry_of(record, kind);
     struct granule_range range = granules_of(start, end);
     for (uintptr_t granule = range.first; granule < range.past; granule++) {
         set_entry(entry_of(granule), wanted);
@@ -126,7 +123,7 @@ static void clear_entry(page_entry *entry, const void *record) {
         return;
     }
     /* Losing the exchange means that another owner has just made the granule mixed. */
-    (void)__atomic_compare_exchange_n(entry, &present, PAGE_NONE, false, __ATOMIC_RELEASE,
+    (void)__atomic_compare_exchange_n(entry, &present, 0, false, __ATOMIC_RELEASE,
                                       __ATOMIC_RELAXED);
 }
 

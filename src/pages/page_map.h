@@ -1,15 +1,19 @@
 /* page_map.h - address -> what of ours lies there, for any address whatever.
  * Layer: pages (includes base, os).
  *
- * The address space is cut into granules; each has one entry: a record pointer with a kind in its
- * low bits, 0 for "nothing of ours". Two levels on 64 bits: a root of offsets and leaves mapped on
+ * The address space is cut into granules; each has one entry that leads to the record of what lies
+ * there, 0 for "nothing of ours". Two levels on 64 bits: a root of offsets and leaves mapped on
  * demand, one leaf for 4 GiB.
  *
  *      address  47 ........ 32 | 31 ...... 16 | 15 ..... 0
  *               root index     | leaf index   | within the granule
  *
  * Root entries are byte offsets relative to a static leaf of zeros, so a root entry of zero leads
- * to zeros without a test. Addresses beyond the user half wrap onto some entry: every reader
+ * to zeros without a test. Entries are byte offsets too, from the page map itself, which begins
+ * with a record of zeros: so "nothing of ours" is a record like any other, and whoever compares
+ * its first word with something that is never 0 needs no test either. Only entries of runs are
+ * plain offsets; others carry PAGE_NOT_RUN, which makes such a reader look at the second word of
+ * their record. Addresses beyond the user half wrap onto some entry: every reader
  * compares the address with the bounds in the record before it believes anything, so wild
  * pointers are safe. On 32 bits one flat table serves.
  *
@@ -46,35 +50,70 @@
 #define PAGE_MAP_ROOT_ENTRIES ((size_t)1 << PAGE_MAP_ROOT_BITS)
 
 enum page_kind {
-    PAGE_NONE = 0,   /* nothing of ours */
-    PAGE_CHUNKS = 1, /* part of one chunk heap: record is its struct heap */
-    PAGE_MIXED = 2,  /* parts of several: search */
-    PAGE_RUN = 3,    /* part of one run of a page heap: record is the run owner's */
-    PAGE_KIND_MASK = 7
+    PAGE_NONE,   /* nothing of ours */
+    PAGE_CHUNKS, /* part of one chunk heap: record is its struct heap */
+    PAGE_MIXED,  /* parts of several: search */
+    PAGE_RUN,    /* part of one run of a page heap: record is the run owner's */
 };
 
-/* A record pointer (8-byte aligned at least) with its kind in the low three bits. */
+/* Records are aligned to this. */
+#define PAGE_RECORD_ALIGNMENT 16
+/* Bytes that may be read behind an entry, whatever it says. */
+#define PAGE_RECORD_BYTES 128
+#define PAGE_NOT_RUN ((page_entry)8)
+
+/* Offset of a record from page_map, plus PAGE_NOT_RUN for chunk heaps; PAGE_NOT_RUN alone is
+ * PAGE_MIXED; 0 is PAGE_NONE. */
 typedef uintptr_t page_entry;
 
-extern page_entry page_map_zero_leaf[PAGE_MAP_LEAF_ENTRIES];
-extern size_t page_map_root[PAGE_MAP_ROOT_ENTRIES]; /* byte offsets from page_map_zero_leaf */
+struct page_map {
+    CACHE_ALIGNED unsigned char nothing[PAGE_RECORD_BYTES];
+    page_entry zero_leaf[PAGE_MAP_LEAF_ENTRIES];
+    size_t root[PAGE_MAP_ROOT_ENTRIES]; /* byte offsets from zero_leaf */
+};
 
-/* The entry for any address, mapped or wild. Never faults, never locks. */
+extern struct page_map page_map;
+
+/* The entry for any address, mapped or wild. Never faults, never locks. Indexes are kept as byte
+ * offsets: every free walks this way, and scaling them costs an instruction each. */
 INLINE page_entry page_map_get(const void *address) {
+    uintptr_t base = (uintptr_t)&page_map;
     uintptr_t granule = (uintptr_t)address >> GRANULE_SHIFT;
-    size_t root = (granule >> PAGE_MAP_LEAF_BITS) & (PAGE_MAP_ROOT_ENTRIES - 1);
-    size_t leaf = granule & (PAGE_MAP_LEAF_ENTRIES - 1);
-    size_t offset = __atomic_load_n(&page_map_root[root], __ATOMIC_RELAXED);
-    uintptr_t base = (uintptr_t)page_map_zero_leaf + offset;
-    return __atomic_load_n((const page_entry *)base + leaf, __ATOMIC_RELAXED);
+    size_t root = (granule >> PAGE_MAP_LEAF_BITS) * sizeof(size_t) &
+                  (PAGE_MAP_ROOT_ENTRIES - 1) * sizeof(size_t);
+    size_t leaf = granule * sizeof(page_entry) & (PAGE_MAP_LEAF_ENTRIES - 1) * sizeof(page_entry);
+    const size_t *root_entry = (const size_t *)(base + root + offsetof(struct page_map, root));
+    uintptr_t leaves = base + LOAD_RELAXED(root_entry);
+    const page_entry *entry =
+        (const page_entry *)(leaves + leaf + offsetof(struct page_map, zero_leaf));
+    return LOAD_RELAXED(entry);
 }
 
 INLINE enum page_kind page_entry_kind(page_entry entry) {
-    return (enum page_kind)(entry & PAGE_KIND_MASK);
+    if ((entry & PAGE_NOT_RUN) == 0) {
+        return entry == 0 ? PAGE_NONE : PAGE_RUN;
+    }
+    return entry == PAGE_NOT_RUN ? PAGE_MIXED : PAGE_CHUNKS;
 }
 
+/* What an entry leads to if it is a run's or nothing's: a record, or zeros. */
+INLINE void *page_entry_run(page_entry entry) {
+    return (void *)((uintptr_t)&page_map + entry);
+}
+
+/* NULL for PAGE_NONE and PAGE_MIXED. */
 INLINE void *page_entry_record(page_entry entry) {
-    return (void *)(entry & ~(page_entry)PAGE_KIND_MASK);
+    page_entry offset = entry & ~PAGE_NOT_RUN;
+    return offset == 0 ? NULL : page_entry_run(offset);
+}
+
+/* The entry that leads to a record. */
+INLINE page_entry page_entry_of(const void *record, enum page_kind kind) {
+    if (kind == PAGE_MIXED) {
+        return PAGE_NOT_RUN;
+    }
+    page_entry offset = (uintptr_t)record - (uintptr_t)&page_map;
+    return kind == PAGE_RUN ? offset : offset + PAGE_NOT_RUN;
 }
 
 /* Creates the leaves that cover [start, end), so that page_map_set cannot fail there. 0 or

@@ -5,6 +5,7 @@
  * tried. A signal handler that interrupted a slow operation of its own thread waits for nothing:
  * it takes any arena whose lock is free, and pages of its own when there is none. */
 #include "thread/operation.h"
+#include "thread/slabs.h"
 
 #include "chunk/alloc.h"
 #include "chunk/heap.h"
@@ -12,6 +13,9 @@
 #include "chunk/params.h"
 
 #include <string.h>
+
+/* How often a handler looks for a free arena before it gives up. */
+#define REENTRANT_TRIES 10000u
 
 /* What is asked for. */
 struct request {
@@ -92,14 +96,27 @@ INLINE struct chunk *alloc_for(struct thread *thread, const struct request *requ
     return LIKELY(chunk != NULL) ? chunk : alloc_after_failure(thread, arena, *request);
 }
 
-static COLD struct chunk *alloc_reentrant(struct request request) {
+static struct chunk *alloc_in_any(const struct request *request) {
     struct arena *arena = arena_lock_any();
     if (arena == NULL) {
-        return alloc_mapped(request);
+        return NULL;
     }
     const struct chunk_caller caller = {arena, &quick_closed};
-    struct chunk *chunk = alloc_locked(&caller, &request);
+    struct chunk *chunk = alloc_locked(&caller, request);
     arena_unlock(arena);
+    return chunk;
+}
+
+/* Other threads leave their arenas soon; that the interrupted one leaves its own can take as long
+ * as signals keep coming, so it is not waited for. */
+static COLD struct chunk *alloc_reentrant(struct request request) {
+    struct chunk *chunk = NULL;
+    for (unsigned tries = 0; chunk == NULL && tries < REENTRANT_TRIES; tries++) {
+        chunk = alloc_in_any(&request);
+        if (chunk == NULL) {
+            chunk = alloc_mapped(request);
+        }
+    }
     return chunk;
 }
 
@@ -111,6 +128,29 @@ INLINE void *allocate(const struct request *request) {
     return chunk != NULL ? chunk_memory(chunk) : NULL;
 }
 
+/* From a slab, if slabs serve the class and there is memory for them; NULL sends the caller to the
+ * chunks. Perturbing needs the long way, so slabs are off then. */
+static void *alloc_slot(size_t class_index) {
+    if (!params.slabs || params.perturb != 0 || class_index >= SLAB_CLASSES) {
+        return NULL;
+    }
+    void *slot = NULL;
+    if (operation_enter()) {
+        struct thread *thread = thread_attach();
+        if (thread->attached != 0) {
+            slot = slabs_alloc(thread, class_index == 0 ? 1 : class_index);
+        }
+    }
+    operation_leave();
+    return slot;
+}
+
+/* What every slow allocation ends with. */
+INLINE void *told(void *memory, size_t bytes) {
+    operation_event(THREAD_EVENT_ALLOC, memory, bytes);
+    return memory;
+}
+
 /* M_PERTURB: fresh memory holds the complement of the byte that freed memory holds. */
 INLINE void *perturbed(void *memory, size_t bytes) {
     if (UNLIKELY(params.perturb != 0) && memory != NULL) {
@@ -120,23 +160,38 @@ INLINE void *perturbed(void *memory, size_t bytes) {
 }
 
 void *thread_malloc(size_t bytes) {
+    void *slot = alloc_slot(class_of(bytes));
+    if (slot != NULL) {
+        return told(slot, bytes);
+    }
     const struct request request = {bytes, CHUNK_ALIGNMENT, NULL};
-    return perturbed(allocate(&request), bytes);
+    return told(perturbed(allocate(&request), bytes), bytes);
 }
 
+/* A class that is a multiple of the alignment has it. */
 void *thread_aligned(size_t alignment, size_t bytes) {
+    if (alignment <= SLAB_MAX_ALIGNMENT && bytes <= SLAB_MAX_BYTES) {
+        void *slot = alloc_slot(class_of(align_up(bytes + (bytes == 0), alignment)));
+        if (slot != NULL) {
+            return told(slot, bytes);
+        }
+    }
     const struct request request = {bytes, alignment, NULL};
-    return perturbed(allocate(&request), bytes);
+    return told(perturbed(allocate(&request), bytes), bytes);
 }
 
 void *thread_calloc(size_t bytes) {
+    void *slot = alloc_slot(class_of(bytes));
+    if (slot != NULL) {
+        return told(memset(slot, 0, bytes), bytes);
+    }
     size_t dirty = 0;
     const struct request request = {bytes, CHUNK_ALIGNMENT, &dirty};
     void *memory = allocate(&request);
     if (memory != NULL) {
         memset(memory, 0, dirty);
     }
-    return memory;
+    return told(memory, bytes);
 }
 
 void *operation_alloc_in(struct arena *arena, size_t bytes) {

@@ -5,17 +5,30 @@
 
 #include "thread/thread.h"
 
-/* Marks the thread as inside a slow operation. False when it already was: a signal handler
- * interrupted one, and nothing may be waited for. */
+/* Marks the thread as inside a slow operation: until the end both fast paths miss, since the state
+ * is not whole. False when it already was: a signal handler interrupted one, and nothing may be
+ * waited for. */
 INLINE bool operation_enter(void) {
     bool outermost = thread_depth++ == 0;
+    thread_current = &thread_busy;
     compiler_fence();
     return outermost;
 }
 
 INLINE void operation_leave(void) {
     compiler_fence();
-    thread_depth--;
+    if (--thread_depth == 0) {
+        compiler_fence();
+        thread_current = __atomic_load_n(&thread_own->view, __ATOMIC_RELAXED);
+    }
+}
+
+/* Tells the listener of a detoured thread. */
+COLD void operation_tell(enum thread_event event, void *memory, size_t bytes);
+INLINE void operation_event(enum thread_event event, void *memory, size_t bytes) {
+    if (UNLIKELY(thread_current == &thread_detoured)) {
+        operation_tell(event, memory, bytes);
+    }
 }
 
 /* A block from this arena, or another if it cannot grow, past all lists; inside an operation. */

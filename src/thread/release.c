@@ -1,17 +1,22 @@
 /* release.c - the slow side of free and realloc: whose block it is, and back to its arena.
  * Layer: thread (includes base, os, pages, chunk). See thread.h. */
 #include "thread/operation.h"
+#include "thread/remote.h"
+#include "thread/slabs.h"
 
 #include "chunk/alloc.h"
 #include "chunk/free.h"
 #include "chunk/heap.h"
 #include "chunk/mapped.h"
 #include "chunk/params.h"
+#include "os/report.h"
+#include "pages/meta.h"
 
 #include <string.h>
 
-static struct block block_in_heap(struct heap *heap, const void *memory) {
-    struct block block = {BLOCK_INVALID, chunk_of_memory(memory), heap, NULL};
+static struct block block_in_heap(struct heap *heap, void *memory) {
+    struct block block = {.kind = BLOCK_INVALID, .memory = memory, .heap = heap};
+    block.chunk = chunk_of_memory(memory);
     size_t flags = heap->arena == &main_arena ? 0 : CHUNK_NON_MAIN;
     if ((uintptr_t)memory - heap->start < CHUNK_HEADER_BYTES) {
         block.error = "no block starts here";
@@ -23,19 +28,39 @@ static struct block block_in_heap(struct heap *heap, const void *memory) {
     return block;
 }
 
-struct block thread_find_block(const void *memory) {
+static struct block block_in_slab(struct slab *slab, void *memory) {
+    struct block block = {.kind = BLOCK_SLOT, .memory = memory, .slab = slab};
+    if (!slab_is_slot(slab, memory)) {
+        block.kind = BLOCK_INVALID;
+        block.error = "no block starts here";
+    }
+    return block;
+}
+
+struct block thread_find_block(const void *address) {
+    void *memory = (void *)(uintptr_t)address;
+    struct slab *slab = slab_at(memory);
+    if (slab != NULL) {
+        return block_in_slab(slab, memory);
+    }
     struct heap *heap = heap_find(memory);
     if (heap != NULL) {
         return block_in_heap(heap, memory);
     }
     struct mapped_block mapped;
+    struct block block = {.kind = BLOCK_FOREIGN, .memory = memory};
     operation_enter(); /* a lock is taken: handlers must not wait for one below it */
     bool found = mapped_find(memory, &mapped);
     operation_leave();
     if (found) {
-        return (struct block){BLOCK_MAPPED, chunk_of_memory(memory), NULL, NULL};
+        block.kind = BLOCK_MAPPED;
+        block.chunk = chunk_of_memory(memory);
     }
-    return (struct block){BLOCK_FOREIGN, NULL, NULL, NULL};
+    return block;
+}
+
+size_t thread_usable_bytes(const struct block *block) {
+    return block->kind == BLOCK_SLOT ? block->slab->slot_bytes : chunk_usable_bytes(block->chunk);
 }
 
 /* ---- free ----------------------------------------------------------------------------------- */
@@ -67,17 +92,117 @@ static COLD bool attach_and_push(struct chunk *chunk) {
 /* A block of an arena that a fork tore is lost: that arena cannot be locked again. */
 void thread_free_chunk(struct heap *heap, struct chunk *chunk) {
     struct arena *arena = heap->arena;
+    operation_event(THREAD_EVENT_FREE, chunk_memory(chunk), 0);
     perturb(chunk);
     bool outermost = operation_enter();
     if (UNLIKELY(!outermost)) {
         free_reentrant(arena, chunk);
-    } else if (LIKELY(thread_current != &thread_none) || !attach_and_push(chunk)) {
+    } else if (LIKELY(thread_own != &thread_none) || !attach_and_push(chunk)) {
         if (LIKELY(arena_lock(arena))) {
             arena_free_past_quick(arena, chunk);
             arena_unlock(arena);
         }
     }
     operation_leave();
+}
+
+/* The slot carries the mark of a free one. Its owner can look whether it really is in the list;
+ * for others the mark and a plausible link are evidence enough. */
+static COLD void expect_live(const struct slab *slab, const struct slot *slot, const char *misuse) {
+    bool is_own = thread_depth == 1 && slab->owner == thread_own;
+    bool is_free = is_own ? slab_is_travelling(slab, slot) || slab_list_holds(slab, slot)
+                          : slab_seems_listed(slab, slot);
+    if (is_free) {
+        report_corruption(misuse, slot);
+    }
+}
+
+static void free_slot(struct slab *slab, struct slot *slot) {
+    bool outermost = operation_enter();
+    if (UNLIKELY(slab_looks_free(slab, slot))) {
+        expect_live(slab, slot, "double free");
+    }
+    struct thread *thread = outermost ? thread_attach() : thread_own;
+    if (outermost && slab->owner == thread) {
+        slabs_free(thread, slab, slot);
+    } else {
+        slab_mark_travelling(slab, slot);
+        if (outermost) {
+            remote_free(thread, slab, slot);
+        } else {
+            remote_free_reentrant(slab, slot);
+        }
+    }
+    operation_leave();
+}
+
+void thread_look_at(struct slab *slab) {
+    operation_enter();
+    slabs_look_at(slab->owner, slab);
+    operation_leave();
+}
+
+/* ---- medium chunks -------------------------------------------------------------------------- */
+
+static struct medium_lists *medium_of(struct thread *thread) {
+    if (thread->medium == NULL && thread->attached != 0 && params.slabs && params.perturb == 0) {
+        thread->medium = meta_alloc(sizeof *thread->medium, CACHE_LINE_BYTES);
+    }
+    return thread->medium;
+}
+
+static size_t medium_share(void) {
+    size_t share = MEDIUM_ALL_BYTES / (thread_count() + 1);
+    return share > MEDIUM_SHARE_MIN_BYTES ? share : MEDIUM_SHARE_MIN_BYTES;
+}
+
+/* Handlers must not see a list half changed: each step is an operation of its own. */
+static void *take_medium(struct medium_lists *lists, size_t index) {
+    operation_enter();
+    void *memory = medium_pop(lists, index);
+    operation_leave();
+    return memory;
+}
+
+void *thread_pop_medium(size_t bytes) {
+    struct medium_lists *lists = thread_current->medium;
+    size_t index = medium_index(bytes);
+    bool is_there = lists != NULL && index < MEDIUM_LISTS && lists->head[index] != NULL;
+    return is_there ? take_medium(lists, index) : NULL;
+}
+
+bool thread_flush_medium(struct thread *thread) {
+    struct medium_lists *lists = thread->medium;
+    if (lists == NULL || lists->held_bytes == 0) {
+        return false;
+    }
+    for (size_t i = 0; i < MEDIUM_LISTS; i++) {
+        void *memory;
+        while (lists->head[i] != NULL && (memory = take_medium(lists, i)) != NULL) {
+            thread_free_chunk(heap_find(memory), chunk_of_memory(memory));
+        }
+    }
+    return true;
+}
+
+static bool keep_medium(struct thread *thread, size_t index, void *memory) {
+    struct medium_lists *lists = medium_of(thread);
+    if (lists == NULL) {
+        return false;
+    }
+    if (UNLIKELY(lists->held_bytes > medium_share())) {
+        thread_flush_medium(thread);
+    }
+    operation_enter();
+    medium_push(lists, index, memory);
+    operation_leave();
+    return true;
+}
+
+bool thread_push_medium(struct chunk *chunk) {
+    size_t index = medium_index(chunk_bytes(chunk));
+    return index < MEDIUM_LISTS && thread_depth == 0 &&
+           keep_medium(thread_current, index, chunk_memory(chunk));
 }
 
 static void free_mapped(void *memory) {
@@ -89,11 +214,22 @@ static void free_mapped(void *memory) {
 void thread_free(const struct block *block) {
     struct chunk *chunk = block->chunk;
     struct thread *thread = thread_current;
+    if (block->kind != BLOCK_CHUNK) {
+        operation_event(THREAD_EVENT_FREE, block->memory, 0);
+    }
     if (block->kind == BLOCK_MAPPED) {
         free_mapped(chunk_memory(chunk));
         return;
     }
+    if (block->kind == BLOCK_SLOT) {
+        free_slot(block->slab, block->memory);
+        return;
+    }
     size_t index = quick_index(chunk_bytes(chunk));
+    size_t medium = medium_index(chunk_bytes(chunk));
+    if (medium < MEDIUM_LISTS && thread->medium != NULL && quick_looks_freed(block->memory)) {
+        medium_check_double_free(thread->medium, medium, block->memory);
+    }
     if (index >= QUICK_LISTS || !quick_push(&thread->quick, index, chunk_memory(chunk))) {
         thread_free_chunk(block->heap, chunk);
     }
@@ -103,10 +239,10 @@ void thread_free(const struct block *block) {
 
 /* The way that always works: a new block anywhere, a copy, a free. */
 static COLD void *move_block(const struct block *block, size_t bytes) {
-    size_t old_bytes = chunk_usable_bytes(block->chunk);
+    size_t old_bytes = thread_usable_bytes(block);
     void *fresh = thread_malloc(bytes);
     if (fresh != NULL) {
-        memcpy(fresh, chunk_memory(block->chunk), old_bytes < bytes ? old_bytes : bytes);
+        memcpy(fresh, block->memory, old_bytes < bytes ? old_bytes : bytes);
         thread_free(block);
     }
     return fresh;
@@ -124,7 +260,8 @@ static void *realloc_mapped(const struct block *block, size_t bytes) {
 }
 
 static COLD void *move_chunk(struct heap *heap, struct chunk *chunk, size_t bytes) {
-    const struct block block = {BLOCK_CHUNK, chunk, heap, NULL};
+    const struct block block = {
+        .kind = BLOCK_CHUNK, .memory = chunk_memory(chunk), .chunk = chunk, .heap = heap};
     return move_block(&block, bytes);
 }
 
@@ -152,7 +289,23 @@ void *thread_realloc_chunk(struct heap *heap, struct chunk *chunk, size_t bytes)
     return LIKELY(resized != NULL) ? chunk_memory(resized) : move_chunk(heap, chunk, bytes);
 }
 
+/* Only reached for a slot that carries the mark of a free one. */
+static COLD void *realloc_slot(const struct block *block, size_t bytes) {
+    operation_enter();
+    if (slab_looks_free(block->slab, block->memory)) {
+        expect_live(block->slab, block->memory, "realloc of a freed block");
+    }
+    operation_leave();
+    return move_block(block, bytes);
+}
+
 void *thread_realloc(const struct block *block, size_t bytes) {
-    return block->kind == BLOCK_MAPPED ? realloc_mapped(block, bytes)
-                                       : thread_realloc_chunk(block->heap, block->chunk, bytes);
+    switch (block->kind) {
+    case BLOCK_SLOT:
+        return realloc_slot(block, bytes);
+    case BLOCK_MAPPED:
+        return realloc_mapped(block, bytes);
+    default:
+        return thread_realloc_chunk(block->heap, block->chunk, bytes);
+    }
 }

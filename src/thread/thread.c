@@ -1,6 +1,8 @@
 /* thread.c - states of threads: attached, switched, detached, kept across fork.
  * Layer: thread (includes base, os, pages, chunk). See thread.h. */
 #include "thread/operation.h"
+#include "thread/remote.h"
+#include "thread/slabs.h"
 
 #include "chunk/mapped.h"
 #include "chunk/params.h"
@@ -8,15 +10,29 @@
 #include "pages/page_map.h"
 
 #include <pthread.h>
+#include <string.h>
 
 /* glibc keeps its per-thread cache in the heap, as the thread's first block of this many bytes.
  * Ours lies out of reach of overflows; a block of the same size is still taken, so that later
  * blocks have the same places and the statistics the same figures. */
 #define CHARGE_BYTES (QUICK_LISTS * (sizeof(uint16_t) + sizeof(void *)))
 
-struct thread thread_none;
-struct thread thread_gone;
+#define FOUR(x) x, x, x, x
+#define SIXTY_FOUR(x) FOUR(FOUR(FOUR(x)))
+_Static_assert(SLAB_CLASSES == 65, "an entry for each class");
+#define NO_SLABS \
+    { SIXTY_FOUR(&slab_none), &slab_none }
+
+#define OWNS_NOTHING(name) \
+    { .active = NO_SLABS, .inbox = REMOTE_CLOSED, .view = &(name) }
+
+struct thread thread_none = OWNS_NOTHING(thread_none);
+struct thread thread_gone = OWNS_NOTHING(thread_gone);
+struct thread thread_busy = OWNS_NOTHING(thread_busy);
+struct thread thread_detoured = OWNS_NOTHING(thread_detoured);
 THREAD_LOCAL struct thread *thread_current = &thread_none;
+THREAD_LOCAL struct thread *thread_own = &thread_none;
+void (*thread_listener)(enum thread_event event, void *memory, size_t bytes);
 THREAD_LOCAL uint32_t thread_depth;
 
 static struct lock list_lock = LOCK_INIT;
@@ -25,9 +41,14 @@ static struct thread *free_threads;
 static bool main_is_taken;
 static pthread_key_t end_key;
 static bool has_end_key;
+static size_t attached_count;
 
 struct thread *thread_first(void) {
     return __atomic_load_n(&thread_list, __ATOMIC_ACQUIRE);
+}
+
+size_t thread_count(void) {
+    return __atomic_load_n(&attached_count, __ATOMIC_RELAXED);
 }
 
 struct thread *thread_create(void) {
@@ -64,12 +85,12 @@ static struct arena *first_arena(void) {
 
 /* Takes the block that stands for the cache; without it there are no lists. */
 static void open_lists(struct thread *thread) {
-    size_t count = params.perturb == 0 ? params.quick_count : 0;
-    if (count == 0) {
-        return;
+    size_t count = params.perturb == 0 && !params.slabs ? params.quick_count : 0;
+    if (params.charges) {
+        thread->charge = operation_alloc_in(thread->arena, CHARGE_BYTES);
+        count = thread->charge != NULL ? count : 0;
     }
-    thread->charge = operation_alloc_in(thread->arena, CHARGE_BYTES);
-    if (thread->charge != NULL) {
+    if (count != 0) {
         quick_open(&thread->quick, count, params.quick_bytes);
     }
 }
@@ -78,6 +99,10 @@ static void join_arena(struct thread *thread) {
     thread->id = os_thread_id();
     thread->arena = first_arena();
     thread->attached = 1;
+    __atomic_add_fetch(&attached_count, 1, __ATOMIC_RELAXED);
+    thread->view = thread;
+    slabs_init(thread);
+    remote_open(thread);
     open_lists(thread);
 }
 
@@ -87,7 +112,7 @@ COLD struct thread *thread_attach_first(void) {
         return &thread_none;
     }
     join_arena(thread);
-    thread_current = thread;
+    thread_own = thread;
     if (has_end_key) {
         pthread_setspecific(end_key, thread); /* may allocate: by then this thread can serve it */
     }
@@ -95,15 +120,27 @@ COLD struct thread *thread_attach_first(void) {
 }
 
 struct thread *thread_switch(struct thread *thread) {
-    struct thread *former = thread_current;
+    struct thread *former = thread_own;
     bool is_state = thread != &thread_none && thread != &thread_gone;
     operation_enter();
     if (is_state && thread->attached == 0) {
         join_arena(thread);
     }
-    thread_current = thread;
+    thread_own = thread;
     operation_leave();
     return former;
+}
+
+void thread_detour(struct thread *thread, bool on) {
+    operation_enter();
+    __atomic_store_n(&thread->view, on ? &thread_detoured : thread, __ATOMIC_RELAXED);
+    operation_leave();
+}
+
+void operation_tell(enum thread_event event, void *memory, size_t bytes) {
+    if (thread_listener != NULL) {
+        thread_listener(event, memory, bytes);
+    }
 }
 
 static void free_from_nowhere(void *memory) {
@@ -124,13 +161,18 @@ static void close_lists(struct thread *thread) {
 }
 
 void thread_detach(struct thread *thread) {
-    if (thread == thread_current) {
-        thread_current = &thread_gone;
+    operation_enter();
+    if (thread == thread_own) {
+        thread_own = &thread_gone;
     }
+    remote_close(thread);
+    operation_leave();
+    thread_flush_medium(thread);
     close_lists(thread);
     arena_detach(thread->arena);
     thread->arena = NULL;
     thread->attached = 0;
+    __atomic_sub_fetch(&attached_count, 1, __ATOMIC_RELAXED);
     keep_for_reuse(thread);
 }
 
@@ -155,14 +197,23 @@ void thread_fork_child(void) {
     meta_fork_child();
     page_map_fork_child();
     mapped_fork_child();
-    arena_fork_child(thread_current->arena, os_is_single_threaded());
+    arena_fork_child(thread_own->arena, os_is_single_threaded());
+    page_heap_fork_child();
+    depot_fork_child(thread_own);
     free_threads = NULL;
+    attached_count = 0;
     for (struct thread *thread = thread_list; thread != NULL; thread = thread->next) {
-        if (thread == thread_current) {
+        if (thread == thread_own) {
             thread->id = os_thread_id();
+            attached_count = thread->attached;
             continue;
         }
+        slabs_init(thread);
+        remote_abandon(thread);
         thread->quick = (struct quick_lists){.head = {NULL}};
+        if (thread->medium != NULL) {
+            memset(thread->medium, 0, sizeof *thread->medium);
+        }
         thread->charge = NULL;
         thread->arena = NULL;
         thread->attached = 0;

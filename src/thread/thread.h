@@ -10,34 +10,68 @@
  *                  --> own state      attached
  *                  --> thread_gone    after the end: served from an arena, without lists
  *
+ * During a slow operation thread_current leads to thread_busy, and while a thread is detoured to
+ * thread_detoured: two more static states that own nothing, so that both fast paths miss there too.
+ * thread_own keeps the real one; its `view` is what the thread returns to.
+ *
  * A state is a handle: thread_switch lets one kernel thread act as any of several states in turn.
  *
  * Re-entrance: every slow operation counts itself in thread_depth. A signal handler that
- * allocates while it interrupted one finds the count above 0 and is served without waiting for
- * any arena's lock and without the lists; what it frees into a locked arena is deferred.
+ * allocates while it interrupted one misses the fast paths, finds the count above 0 and is served
+ * without waiting for any arena's lock and without the lists; what it frees into a locked arena is
+ * deferred.
  *
  * I1: a state is in the list of all states from its first use on; attached ones have an arena.
- * I2: only the kernel thread whose thread_current it is touches a state's lists.
- * I3: thread_depth is 0 outside slow operations.
+ * I2: only the kernel thread whose thread_own it is touches a state's lists.
+ * I3: thread_depth is 0 outside slow operations, and thread_current is thread_own->view there.
  * Lock: the list of states is under LOCK_RANK_THREAD_LIST. */
 #ifndef ARENITE_THREAD_THREAD_H
 #define ARENITE_THREAD_THREAD_H
 
 #include "chunk/arena.h"
+#include "chunk/medium.h"
+#include "slab/depot.h"
+
+/* Slots freed by this thread that belong to another one, not yet sent. */
+struct outgoing {
+    struct thread *owner; /* NULL: empty */
+    struct slot *first;
+    struct slot *last;
+    size_t bytes;
+};
+
+#define OUTGOING_WAYS 4
 
 struct thread {
+    /* The owner's: fast paths. */
+    struct slab *active[SLAB_CLASSES]; /* never NULL: &slab_none where there is none */
+
+    /* The owner's: slow paths. */
+    struct list full;
+    struct list spare; /* empty slabs, the one emptied last first */
+    size_t spare_bytes;
+    struct outgoing outgoing[OUTGOING_WAYS];
     struct quick_lists quick;
-    struct arena *arena; /* NULL: not attached */
+    struct medium_lists *medium; /* NULL until a medium chunk is freed; kept with the state */
+    struct arena *arena;         /* NULL: not attached */
     void *charge;        /* block that stands for glibc's in-heap cache, so that figures agree */
     struct thread *next; /* all states, newest first; written once */
     struct thread *next_free;
     int32_t id; /* kernel thread id of the last owner */
     uint32_t attached;
+    struct thread *view; /* where fast paths look: this state, or thread_detoured */
+    struct list partial[SLAB_CLASSES][SLAB_GROUPS];
+
+    /* Written by others. */
+    CACHE_ALIGNED struct slot *inbox; /* slots of ours that others freed, or REMOTE_CLOSED */
 };
 
 extern struct thread thread_none;
 extern struct thread thread_gone;
-extern THREAD_LOCAL struct thread *thread_current;
+extern struct thread thread_busy;
+extern struct thread thread_detoured;
+extern THREAD_LOCAL struct thread *thread_current; /* for fast paths */
+extern THREAD_LOCAL struct thread *thread_own;     /* for slow operations */
 extern THREAD_LOCAL uint32_t thread_depth;
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -47,7 +81,7 @@ extern THREAD_LOCAL uint32_t thread_depth;
  * can be none. Part of every slow operation. */
 struct thread *thread_attach_first(void);
 INLINE struct thread *thread_attach(void) {
-    struct thread *thread = thread_current;
+    struct thread *thread = thread_own;
     return LIKELY(thread != &thread_none) ? thread : thread_attach_first();
 }
 
@@ -60,6 +94,20 @@ struct thread *thread_create(void);
 /* Makes another state the calling thread's; returns the former. */
 struct thread *thread_switch(struct thread *thread);
 
+/* Makes both fast paths of a thread miss, or hit again: whoever wants to see every call has it
+ * from the thread's next slow operation on (from now on for the caller's own). Any thread may call
+ * it. */
+void thread_detour(struct thread *thread, bool on);
+
+/* What a detoured thread did: the blocks its calls returned and freed. */
+enum thread_event {
+    THREAD_EVENT_ALLOC,
+    THREAD_EVENT_FREE,
+};
+
+/* Called for each, inside no operation; NULL: nobody listens. */
+extern void (*thread_listener)(enum thread_event event, void *memory, size_t bytes);
+
 /* Once per process, before any other function: secrets, bins of the main arena, the key whose
  * destructor detaches threads. 0 or a negative errno. */
 int thread_init(void);
@@ -70,6 +118,8 @@ void thread_fork_child(void);
 /* All states ever used, newest first; the variable itself is for the registry. */
 extern struct thread *thread_list;
 struct thread *thread_first(void);
+/* Threads attached now. */
+size_t thread_count(void);
 
 /* ---- slow operations: requests in bytes, at most REQUEST_MAX_BYTES --------------------------- */
 /* Each returns NULL when memory cannot be had (nothing changed then), never sets errno, is
@@ -86,6 +136,7 @@ enum block_kind {
     BLOCK_FOREIGN, /* nothing of ours starts there */
     BLOCK_CHUNK,
     BLOCK_MAPPED,
+    BLOCK_SLOT,
     BLOCK_INVALID, /* within our memory, but no block starts there */
 };
 
@@ -93,14 +144,30 @@ struct block {
     enum block_kind kind;
     struct chunk *chunk; /* valid for BLOCK_CHUNK and BLOCK_MAPPED */
     struct heap *heap;   /* of a BLOCK_CHUNK */
-    const char *error;   /* of a BLOCK_INVALID: what is wrong */
+    struct slab *slab;   /* of a BLOCK_SLOT */
+    void *memory;
+    const char *error; /* of a BLOCK_INVALID: what is wrong */
 };
 
 /* Finds out without reading memory that is not ours. */
-struct block thread_find_block(const void *memory);
+struct block thread_find_block(const void *address);
 
-/* For a block of kind BLOCK_CHUNK or BLOCK_MAPPED. */
+/* Bytes the block's user may write. */
+size_t thread_usable_bytes(const struct block *block);
+
+/* For a live block. */
 void thread_free(const struct block *block);
+/* After a free of an own slot whose slab's `until` came to 0. */
+void thread_look_at(struct slab *slab);
+/* The newest medium chunk of this size (a chunk size) that the thread freed, NULL: none. */
+void *thread_pop_medium(size_t bytes);
+
+/* Keeps a medium chunk that does not look freed for the next request of its size; false when the
+ * thread keeps none or not this size. */
+bool thread_push_medium(struct chunk *chunk);
+/* Gives all medium chunks back to their arenas. True when there were some. */
+bool thread_flush_medium(struct thread *thread);
+
 /* For a chunk known to lie in this heap, with a plausible header, that the calling thread's quick
  * list has no room for. */
 void thread_free_chunk(struct heap *heap, struct chunk *chunk);

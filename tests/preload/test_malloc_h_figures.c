@@ -394,7 +394,7 @@ static int run_case(int number) {
 /* What the document prints for its program, from a libc without thread cache. */
 static void check_documents_figures(void) {
     static char output[OUTPUT_BYTES];
-    const struct test_case chosen = {"", case_growing_blocks, "ARENITE_OPTIONS=tcache_count=0"};
+    const struct test_case chosen = {"", case_growing_blocks, "ARENITE_OPTIONS=profile=ptmalloc"};
     run(&chosen, false, output);
     static const char after_first_loop[] =
         "1: arena 8327168 ordblks 1 smblks 0 hblks 72 hblkhd 12238848 usmblks 0 fsmblks 0 "
@@ -416,6 +416,7 @@ int main(int argc, char **argv) {
     char seed[32];
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)source.state);
     setenv("ARENITE_TEST_SEED", seed, 1);
+    setenv("ARENITE_OPTIONS", "profile=glibc", 1);
     check_documents_figures();
     size_t differing = 0;
     for (size_t i = 0; i < CASES; i++) {

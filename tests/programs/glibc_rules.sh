@@ -1,8 +1,9 @@
 #!/bin/bash
-# glibc_rules.sh - the default engine keeps glibc's rules: the same calls of malloc and friends give
+# glibc_rules.sh - under profile=glibc the engine keeps glibc's rules: the same calls of malloc and friends give
 # the same blocks, figures and system calls. Only meaningful beside the glibc whose rules they are.
 . "$(dirname "$0")/lib.sh"
 need gcc
+export ARENITE_OPTIONS=profile=glibc
 
 seed=${ARENITE_TEST_SEED:-1}
 echo "ARENITE_TEST_SEED=$seed"

@@ -8,13 +8,15 @@ from tidy import main, rule
 
 TABLE = "src/api/options.def"
 PAGE = "docs/options.md"
-TYPES = {"COUNT": "number", "SIZE": "size", "FLAG": "flag"}
+TYPES = {"COUNT": "number", "SIZE": "size", "FLAG": "flag", "PROFILE": "name"}
+PROFILES = ["default", "ptmalloc", "glibc"]
 # Defaults and ends of ranges that the table names, on 64 bits.
 NAMED = {"SIZE_MAX": "no limit", "INT_MAX": "2147483647", "MMAP_MAX_DEFAULT": "65536",
          "MMAP_THRESHOLD_DEFAULT_BYTES": "131072", "TRIM_THRESHOLD_DEFAULT_BYTES": "131072",
          "TOP_PAD_DEFAULT_BYTES": "131072", "FAST_DEFAULT_BYTES": "128",
          "FAST_REQUEST_MAX_BYTES": "160", "QUICK_COUNT_DEFAULT": "7", "QUICK_COUNT_MAX": "65535",
-         "QUICK_MAX_BYTES - SIZE_BYTES": "1032"}
+         "QUICK_MAX_BYTES - SIZE_BYTES": "1032",
+         **{f"PROFILE_{name.upper()}": f"`{name}`" for name in PROFILES}}
 SAMPLE = 'OPTION(A, a, SIZE, 0, 0, SIZE_MAX, M_A, "V", "g.a",\n       "what it does")\n'
 SAMPLE_ROW = "| `a` | size | 0 | 0 to no limit | `M_A` | `V` | `g.a` |\n"
 SAMPLE_HELP = "- `a`: what it\n  does.\n"
@@ -33,7 +35,10 @@ def row_of(option):
     _, name, kind, normal, least, most, number, variable, tunable, _ = option
     named = [NAMED.get(value, value) for value in (normal, least, most)]
     places = [f"`{text}`" if text not in ("", "0") else "" for text in (number, variable, tunable)]
-    cells = [f"`{name}`", TYPES[kind], named[0], f"{named[1]} to {named[2]}", *places]
+    allowed = f"{named[1]} to {named[2]}"
+    if kind == "PROFILE":
+        allowed = ", ".join(f"`{profile}`" for profile in PROFILES)
+    cells = [f"`{name}`", TYPES[kind], named[0], allowed, *places]
     return re.sub(" +", " ", "| " + " | ".join(cells) + " |")
 
 

@@ -5,6 +5,7 @@
 #include "chunk/alloc.h"
 #include "chunk/fast_bin.h"
 #include "chunk/free.h"
+#include "glibc_profile.h"
 #include "support.h"
 #include "support_recount.h"
 #include "thread/thread.h"

@@ -3,6 +3,7 @@
  *
  * Random scripts over main and over heap arenas, with and without quick lists: contents are
  * checked, blocks never overlap, and after every step the arena is recounted. */
+#include "glibc_profile.h"
 #include "support_recount.h"
 
 #include "chunk/alloc.h"
@@ -27,7 +28,7 @@
 /* Larger than a heap can hold twice, so that chains form. */
 #define HEAP_TEST_BYTES (HEAP_MAX_BYTES / 3)
 
-struct slot {
+struct holding {
     struct chunk *chunk;
     size_t request;
     uint64_t tag;
@@ -37,7 +38,7 @@ struct script {
     struct chunk_caller caller;
     struct quick_lists quick;
     struct random_source random;
-    struct slot slots[SLOTS];
+    struct holding slots[SLOTS];
     size_t limit_bytes; /* of requests */
     uint64_t tags;
 };
@@ -72,7 +73,7 @@ static void begin(struct script *script, const char *name, struct arena *arena,
     }
 }
 
-static void own(struct script *script, struct slot *slot, struct chunk *chunk, size_t request) {
+static void own(struct script *script, struct holding *slot, struct chunk *chunk, size_t request) {
     slot->chunk = chunk;
     slot->request = request;
     slot->tag = ++script->tags;
@@ -82,11 +83,11 @@ static void own(struct script *script, struct slot *slot, struct chunk *chunk, s
     }
 }
 
-static void verify(const struct slot *slot) {
+static void verify(const struct holding *slot) {
     assert_true(test_pattern_holds(chunk_memory(slot->chunk), slot->request, slot->tag));
 }
 
-static void release(struct script *script, struct slot *slot) {
+static void release(struct script *script, struct holding *slot) {
     verify(slot);
     if (chunk_is_mmapped(slot->chunk)) {
         assert_true(mapped_free(chunk_memory(slot->chunk)));
@@ -100,7 +101,7 @@ static size_t random_request(struct script *script) {
     return (size_t)random_magnitude(&script->random) % script->limit_bytes;
 }
 
-static void allocate(struct script *script, struct slot *slot) {
+static void allocate(struct script *script, struct holding *slot) {
     size_t request = random_request(script);
     size_t kind = random_below(&script->random, 10);
     size_t bytes = chunk_bytes_for(request);
@@ -123,7 +124,7 @@ static void allocate(struct script *script, struct slot *slot) {
     own(script, slot, chunk, request);
 }
 
-static void resize(struct script *script, struct slot *slot) {
+static void resize(struct script *script, struct holding *slot) {
     size_t request = random_request(script);
     if (chunk_is_mmapped(slot->chunk)) {
         return;
@@ -138,7 +139,7 @@ static void resize(struct script *script, struct slot *slot) {
 }
 
 static void step(struct script *script) {
-    struct slot *slot = &script->slots[random_below(&script->random, SLOTS)];
+    struct holding *slot = &script->slots[random_below(&script->random, SLOTS)];
     size_t kind = random_below(&script->random, 1000);
     if (slot->chunk == NULL) {
         allocate(script, slot);

@@ -2,6 +2,7 @@
  * frees.
  * Layer: tests (includes thread and below). */
 #include "chunk/arena.h"
+#include "glibc_profile.h"
 
 #include "chunk/alloc.h"
 #include "chunk/free.h"

@@ -3,6 +3,7 @@
  * Each damage is done in a child, to a sound heap of known shape, by writing where a bug or an
  * overflow would write. A damage that the audit does not name fails the test. */
 #include "api/audit.h"
+#include "glibc_profile.h"
 
 #include "chunk/bin.h"
 #include "chunk/fast_bin.h"

@@ -1,6 +1,7 @@
 /* test_bin.c - which bin a size belongs to, and the bins against sorted arrays.
  * Layer: tests (includes chunk and below). */
 #include "chunk/bin.h"
+#include "glibc_profile.h"
 
 #include "chunk/fast_bin.h"
 #include "test_random.h"

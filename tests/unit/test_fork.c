@@ -2,6 +2,7 @@
  * contents, and goes on allocating; what other threads were doing is set aside.
  * Layer: tests (includes api and below). TIMEOUT_SECONDS: 300 */
 #include "arenite/arenite.h"
+#include "glibc_profile.h"
 #include "support.h"
 #include "support_recount.h"
 #include "test_child.h"

@@ -2,6 +2,7 @@
  * heaps of other arenas when address space is short.
  * Layer: tests (includes api and below). Every case runs in a child of its own. */
 #include "chunk/main_arena.h"
+#include "glibc_profile.h"
 
 #include "arenite/arenite.h"
 #include "chunk/alloc.h"

@@ -1,6 +1,7 @@
 /* test_mapped.c - mapped chunks: the table against a list, thresholds, limits, resizing, alignment.
  * Layer: tests (includes chunk and below). */
 #include "chunk/mapped.h"
+#include "glibc_profile.h"
 
 #include "chunk/mapped_table.h"
 #include "chunk/params.h"

@@ -98,10 +98,48 @@ static void test_wrong_names(void **state) {
                      "is trim_threshold=VALUE\n");
     expect("stats_at_exit", "arenite: ARENITE_OPTIONS: stats_at_exit ignored: NAME=VALUE is "
                             "wanted; the nearest is stats_at_exit=VALUE\n");
-    expect("=,x=1", "arenite: ARENITE_OPTIONS:  ignored: no option has this name; the nearest is "
-                    "mxfast=VALUE\n"
-                    "arenite: ARENITE_OPTIONS: x ignored: no option has this name; the nearest is "
-                    "mxfast=VALUE\n");
+    expect("perturbe=1", "arenite: ARENITE_OPTIONS: perturbe ignored: no option has this name; the "
+                         "nearest is perturb=VALUE\n");
+    expect("=,foo=1", "arenite: ARENITE_OPTIONS:  ignored: no option has this name; "
+                      "docs/options.md lists them\n"
+                      "arenite: ARENITE_OPTIONS: foo ignored: no option has this name; "
+                      "docs/options.md lists them\n");
+}
+
+/* ---- profiles ------------------------------------------------------------------------------- */
+
+static void say_engine(void) {
+    options_load();
+    fprintf(stderr, "slabs %d charges %d lists %zu step %zu tcache_count %llu top_pad %zu\n",
+            params.slabs, params.charges, params.quick_count, params.step_bytes,
+            (unsigned long long)options_get(OPTION_TCACHE_COUNT), params.top_pad);
+}
+
+static void expect_engine(const char *list, const char *text) {
+    setenv("ARENITE_OPTIONS", list, 1);
+    struct child_result child = child_run(say_engine);
+    assert_int_equal(child.exit_status, 0);
+    assert_string_equal(child.text, text);
+}
+
+/* A profile acts first, wherever it stands; the last one named counts. */
+static void test_profiles(void **state) {
+    (void)state;
+    expect_engine("", "slabs 1 charges 0 lists 7 step 262144 tcache_count 7 top_pad 131072\n");
+    expect_engine("profile=ptmalloc",
+                  "slabs 0 charges 0 lists 0 step 0 tcache_count 0 top_pad 131072\n");
+    expect_engine("profile=glibc",
+                  "slabs 0 charges 1 lists 7 step 0 tcache_count 7 top_pad 131072\n");
+    expect_engine("tcache_count=0,top_pad=8K,profile=glibc",
+                  "slabs 0 charges 1 lists 0 step 0 tcache_count 0 top_pad 8192\n");
+    expect_engine("tcache_count=3,profile=ptmalloc",
+                  "slabs 0 charges 0 lists 3 step 0 tcache_count 3 top_pad 131072\n");
+    expect_engine("profile=glibc,profile=default",
+                  "slabs 1 charges 0 lists 7 step 262144 tcache_count 7 top_pad 131072\n");
+    expect_engine("profile=musl",
+                  "arenite: ARENITE_OPTIONS: profile=musl ignored: allowed are default, ptmalloc "
+                  "and glibc\n"
+                  "slabs 1 charges 0 lists 7 step 262144 tcache_count 7 top_pad 131072\n");
 }
 
 /* Any text at all: parsed to its end, without a crash, and never partly applied. */
@@ -193,6 +231,7 @@ int main(void) {
         cmocka_unit_test(test_no_limit),
         cmocka_unit_test(test_wrong_values),
         cmocka_unit_test(test_wrong_names),
+        cmocka_unit_test(test_profiles),
         cmocka_unit_test(test_long_text),
         cmocka_unit_test(test_precedence),
         cmocka_unit_test(test_mallopt),

@@ -21,7 +21,7 @@
 #define MIB_GRANULES (MIB >> GRANULE_SHIFT)
 
 /* A record is only an address to the page heap. */
-static _Alignas(8) uint64_t records[4096];
+static struct { _Alignas(PAGE_RECORD_ALIGNMENT) uint64_t word; } records[4096];
 
 static bool is_all_zero(const struct page_run *run) {
     const uint64_t *words = run->start;

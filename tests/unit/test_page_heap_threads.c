@@ -17,15 +17,15 @@
 #define FORKS 25
 
 /* Runs lie in slots that any thread may empty or fill: most are freed by another thread. */
-struct slot {
+struct holding {
     struct page_run run;
-    _Alignas(8) uint64_t record;
+    _Alignas(PAGE_RECORD_ALIGNMENT) uint64_t record;
     uint64_t fill;
     bool is_full;
     pthread_mutex_t mutex;
 };
 
-static struct slot slots[SLOTS];
+static struct holding slots[SLOTS];
 static bool stopping;
 
 static void require(bool condition, const char *what) {
@@ -43,7 +43,7 @@ static uint64_t *last_word(const struct page_run *run) {
     return (uint64_t *)(void *)((char *)run->start + run->bytes) - 1;
 }
 
-static void fill_slot(struct slot *slot, struct random_source *random) {
+static void fill_slot(struct holding *slot, struct random_source *random) {
     size_t granules = 1 + (size_t)(random_magnitude(random) % 48);
     if (page_run_alloc(granules, &slot->record, &slot->run) != 0) {
         return;
@@ -56,7 +56,7 @@ static void fill_slot(struct slot *slot, struct random_source *random) {
     slot->is_full = true;
 }
 
-static void empty_slot(struct slot *slot) {
+static void empty_slot(struct holding *slot) {
     require(*first_word(&slot->run) == slot->fill, "the start of a run changed");
     require(*last_word(&slot->run) == slot->fill, "the end of a run changed");
     page_run_free(&slot->run, &slot->record);
@@ -64,7 +64,7 @@ static void empty_slot(struct slot *slot) {
 }
 
 static void visit_slot(struct random_source *random) {
-    struct slot *slot = &slots[random_below(random, SLOTS)];
+    struct holding *slot = &slots[random_below(random, SLOTS)];
     pthread_mutex_lock(&slot->mutex);
     if (slot->is_full) {
         empty_slot(slot);
@@ -159,7 +159,7 @@ static void use_heaps_in_child(void) {
     CHILD_EXPECT(broken == NULL);
     struct page_heap_stats stats = page_heap_statistics();
     CHILD_EXPECT(stats.purging_bytes == 0);
-    static _Alignas(8) uint64_t record;
+    static _Alignas(PAGE_RECORD_ALIGNMENT) uint64_t record;
     struct page_run runs[40];
     for (size_t i = 0; i < 40; i++) {
         CHILD_EXPECT(page_run_alloc(1 + i, &record, &runs[i]) == 0);

@@ -32,7 +32,7 @@ static void *record_of(size_t number) {
 }
 
 static page_entry named(size_t number, enum page_kind kind) {
-    return (uintptr_t)record_of(number) | (page_entry)kind;
+    return page_entry_of(record_of(number), kind);
 }
 
 static void test_bounds_of_one_range(void **state) {
@@ -68,12 +68,12 @@ static void test_two_owners_make_it_mixed_for_good(void **state) {
     assert_int_equal(page_map_set(start, end, record_of(1), PAGE_CHUNKS), 0);
     assert_int_equal(entry_at(start), named(1, PAGE_CHUNKS));
     assert_int_equal(page_map_set(start, start + 1, record_of(2), PAGE_CHUNKS), 0);
-    assert_int_equal(entry_at(start), PAGE_MIXED);
+    assert_int_equal(entry_at(start), PAGE_NOT_RUN);
     assert_int_equal(entry_at(end - 1), named(1, PAGE_CHUNKS));
     page_map_clear(start, end, record_of(2));
     assert_int_equal(entry_at(end - 1), named(1, PAGE_CHUNKS));
     page_map_clear(start, end, record_of(1));
-    assert_int_equal(entry_at(start), PAGE_MIXED);
+    assert_int_equal(entry_at(start), PAGE_NOT_RUN);
     assert_int_equal(entry_at(end - 1), PAGE_NONE);
 }
 
@@ -81,9 +81,9 @@ static void test_mixed_can_be_set_outright(void **state) {
     (void)state;
     uintptr_t start = granule_at(40);
     assert_int_equal(page_map_set(start, start + 4096, NULL, PAGE_MIXED), 0);
-    assert_int_equal(entry_at(start), PAGE_MIXED);
+    assert_int_equal(entry_at(start), PAGE_NOT_RUN);
     assert_int_equal(page_map_set(start, start + 4096, record_of(1), PAGE_RUN), 0);
-    assert_int_equal(entry_at(start), PAGE_MIXED);
+    assert_int_equal(entry_at(start), PAGE_NOT_RUN);
 }
 
 /* Whatever the bits, asking is safe and, outside what is set, says nothing of ours - except that
@@ -181,13 +181,13 @@ struct model {
 static void model_set(struct model *model, size_t first, size_t past, page_entry wanted) {
     for (size_t i = first; i < past; i++) {
         page_entry present = model->entries[i];
-        model->entries[i] = present == 0 || present == wanted ? wanted : (page_entry)PAGE_MIXED;
+        model->entries[i] = present == 0 || present == wanted ? wanted : PAGE_NOT_RUN;
     }
 }
 
 static void model_clear(struct model *model, size_t first, size_t past, const void *record) {
     for (size_t i = first; i < past; i++) {
-        if (model->entries[i] != PAGE_MIXED && page_entry_record(model->entries[i]) == record) {
+        if (model->entries[i] != PAGE_NOT_RUN && page_entry_record(model->entries[i]) == record) {
             model->entries[i] = PAGE_NONE;
         }
     }
@@ -234,7 +234,7 @@ static void test_random_ranges(void **state) {
 static void test_zero_leaf_stays_zero(void **state) {
     (void)state;
     for (size_t i = 0; i < PAGE_MAP_LEAF_ENTRIES; i++) {
-        assert_int_equal(page_map_zero_leaf[i], 0);
+        assert_int_equal(page_map.zero_leaf[i], 0);
     }
     assert_true(page_map_leaf_count() > 0);
 }

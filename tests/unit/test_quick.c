@@ -1,6 +1,7 @@
 /* test_quick.c - quick lists and fast bins against stacks, with audits after every step.
  * Layer: tests (includes chunk and below). */
 #include "chunk/quick.h"
+#include "glibc_profile.h"
 
 #include "chunk/alloc.h"
 #include "chunk/fast_bin.h"

@@ -1,6 +1,7 @@
 /* test_registry.c - the registry and the walker: names, bounds, another process's memory, and what
  * a damaged list or a lying reader leads to. */
 #include "api/registry.h"
+#include "glibc_profile.h"
 
 #include "api/options.h"
 #include "chunk/heap.h"

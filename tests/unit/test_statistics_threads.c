@@ -1,6 +1,7 @@
 /* test_statistics_threads.c - figures: identities that always hold, exactness when nobody runs,
  * calls from handlers and beside running threads, numbers that do not fit an int. */
 #include "api/statistics.h"
+#include "glibc_profile.h"
 
 #include "api/registry.h"
 #include "chunk/mapped_table.h"

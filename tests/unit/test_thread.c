@@ -3,6 +3,7 @@
 #include "arenite/arenite.h"
 #include "chunk/heap.h"
 #include "chunk/params.h"
+#include "glibc_profile.h"
 #include "support.h"
 #include "support_recount.h"
 #include "test_child.h"
@@ -37,7 +38,7 @@ static void play_script(uint64_t seed, uintptr_t *places) {
     struct thread *handles[HANDLES];
     void *slots[SLOTS] = {NULL};
     struct random_source random = {seed};
-    struct thread *own = thread_current;
+    struct thread *own = thread_own;
     for (size_t i = 0; i < HANDLES; i++) {
         handles[i] = thread_create();
         CHILD_EXPECT(handles[i] != NULL);
@@ -91,7 +92,7 @@ static void test_same_script_same_places(void **state) {
 static void test_switch(void **state) {
     (void)state;
     arenite_free(arenite_malloc(1));
-    struct thread *own = thread_current;
+    struct thread *own = thread_own;
     struct thread *other = thread_create();
     assert_non_null(other);
     assert_ptr_equal(thread_switch(other), own);

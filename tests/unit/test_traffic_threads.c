@@ -5,8 +5,10 @@
  * ARENITE_TEST_ROUNDS sets how long it runs, ARENITE_TEST_MAX_THREADS how wide. */
 #include "arenite/arenite.h"
 #include "chunk/params.h"
+#include "glibc_profile.h"
 #include "support.h"
 #include "support_recount.h"
+#include "support_slabs.h"
 #include "test_random.h"
 #include "thread/thread.h"
 
@@ -149,6 +151,7 @@ static void empty_post(void) {
 
 static void audit(void) {
     const char *error = recount_all();
+    error = error != NULL ? error : slabs_recount(NULL);
     if (error != NULL) {
         fail_msg("%s", error);
     }

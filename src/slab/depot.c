@@ -1,0 +1,294 @@
+/* depot.c - see depot.h.
+ * Layer: slab (includes base, os, pages). */
+#include "slab/depot.h"
+
+#include "os/lock.h"
+#include "pages/meta.h"
+
+/* Dirty free granules kept for reuse: this much, or a share of what is in use. */
+#define RETAIN_MIN_BYTES ((size_t)1024 * 1024)
+#define RETAIN_MAX_BYTES ((size_t)64 * 1024 * 1024)
+#define RETAIN_SHARE 4
+/* Touched memory in empty slabs that wait for the next thread. */
+#define KEEP_EMPTY_BYTES ((size_t)1024 * 1024)
+
+char depot_marks[2];
+struct slab *depot_records;
+
+static struct lock lock = LOCK_INIT;
+static struct lock records_lock = LOCK_INIT;
+static struct list partial[SLAB_CLASSES];
+static struct list empty[SLAB_CLASSES];
+static size_t empty_bytes;
+static struct list unused_records;
+static struct {
+    struct lock lock;
+    size_t budget_bytes;   /* of dirty free granules */
+    size_t purged_bytes;   /* by the last purge */
+    size_t demanded_bytes; /* fresh or purged granules taken since */
+} retention = {.budget_bytes = RETAIN_MIN_BYTES};
+static uint64_t formats; /* makes every format's tag different */
+static uint64_t secret;
+
+void depot_lock(void) {
+    lock_take(&lock, LOCK_RANK_DEPOT);
+}
+
+void depot_unlock(void) {
+    lock_drop(&lock, LOCK_RANK_DEPOT);
+}
+
+/* ---- records and granules ------------------------------------------------------------------- */
+
+static struct slab *take_unused_record(void) {
+    lock_take(&records_lock, LOCK_RANK_SLAB_RECORDS);
+    struct list_link *link = unused_records.first;
+    if (link != NULL) {
+        list_take(link);
+    }
+    lock_drop(&records_lock, LOCK_RANK_SLAB_RECORDS);
+    return link != NULL ? LIST_ELEMENT(link, struct slab, link) : NULL;
+}
+
+static struct slab *take_record(void) {
+    struct slab *slab = take_unused_record();
+    if (slab != NULL) {
+        return slab;
+    }
+    slab = meta_alloc(sizeof *slab, CACHE_LINE_BYTES);
+    if (slab != NULL) {
+        lock_take(&records_lock, LOCK_RANK_SLAB_RECORDS);
+        slab->next_record = depot_records;
+        __atomic_store_n(&depot_records, slab, __ATOMIC_RELEASE);
+        lock_drop(&records_lock, LOCK_RANK_SLAB_RECORDS);
+    }
+    return slab;
+}
+
+static void put_record(struct slab *slab) {
+    slab->state = SLAB_UNUSED;
+    __atomic_store_n(&slab->owner, NULL, __ATOMIC_RELAXED);
+    lock_take(&records_lock, LOCK_RANK_SLAB_RECORDS);
+    list_put_first(&unused_records, &slab->link);
+    lock_drop(&records_lock, LOCK_RANK_SLAB_RECORDS);
+}
+
+static uint64_t new_seed(void) {
+    if (__atomic_load_n(&secret, __ATOMIC_RELAXED) == 0) {
+        __atomic_store_n(&secret, os_random() | 1, __ATOMIC_RELAXED);
+    }
+    uint64_t number = __atomic_add_fetch(&formats, 1, __ATOMIC_RELAXED);
+    return __atomic_load_n(&secret, __ATOMIC_RELAXED) + (number << 20);
+}
+
+void depot_format(struct slab *slab, size_t class_index) {
+    slab_format(slab, class_index, new_seed());
+}
+
+struct slab *depot_new(struct thread *owner, size_t class_index) {
+    struct slab *slab = take_record();
+    if (slab == NULL) {
+        return NULL;
+    }
+    struct page_run run;
+    if (page_run_alloc(SLAB_BYTES >> GRANULE_SHIFT, slab, &run) != 0) {
+        put_record(slab);
+        return NULL;
+    }
+    if (run.is_zero) {
+        __atomic_add_fetch(&retention.demanded_bytes, run.bytes, __ATOMIC_RELAXED);
+    }
+    slab->start = (uintptr_t)run.start;
+    slab->heap = run.heap;
+    depot_format(slab, class_index);
+    __atomic_store_n(&slab->owner, owner, __ATOMIC_RELEASE);
+    return slab;
+}
+
+/* What is kept is bounded where memory is freed, and given back in larger pieces. A purge that is
+ * followed by demand for what it purged was a mistake: the budget doubles; one that is not halves
+ * it again. So a program that keeps growing and shrinking stops faulting after a few rounds. */
+static size_t retain_budget(const struct page_heap_stats *stats) {
+    size_t share = stats->in_use_bytes / RETAIN_SHARE;
+    size_t budget = retention.budget_bytes;
+    return share > budget ? share : budget;
+}
+
+static void judge_last_purge(void) {
+    size_t demanded = __atomic_exchange_n(&retention.demanded_bytes, 0, __ATOMIC_RELAXED);
+    bool mistaken = demanded >= retention.purged_bytes / 4 && retention.purged_bytes != 0;
+    size_t budget = mistaken ? retention.budget_bytes * 2 : retention.budget_bytes / 2;
+    budget = budget > RETAIN_MAX_BYTES ? RETAIN_MAX_BYTES : budget;
+    retention.budget_bytes = budget < RETAIN_MIN_BYTES ? RETAIN_MIN_BYTES : budget;
+}
+
+static void limit_retained(void) {
+    struct page_heap_stats stats = page_heap_statistics();
+    if (stats.free_dirty_bytes <= retain_budget(&stats) ||
+        !lock_try(&retention.lock, LOCK_RANK_RETENTION)) {
+        return;
+    }
+    judge_last_purge();
+    size_t budget = retain_budget(&stats);
+    retention.purged_bytes = 0;
+    if (stats.free_dirty_bytes > budget) {
+        retention.purged_bytes = page_heap_purge(budget / 2);
+    }
+    lock_drop(&retention.lock, LOCK_RANK_RETENTION);
+}
+
+void depot_release(struct slab *slab) {
+    const struct page_run run = {(void *)slab->start, SLAB_BYTES, false, slab->heap};
+    page_run_free(&run, slab);
+    put_record(slab);
+    limit_retained();
+}
+
+/* ---- ownership ------------------------------------------------------------------------------ */
+
+static bool has_room(const struct slab *slab) {
+    return !slab_list_is_empty(slab) || slab_can_carve(slab);
+}
+
+static void set_owner(struct slab *slab, struct thread *owner) {
+    __atomic_store_n(&slab->owner, owner, __ATOMIC_RELEASE);
+}
+
+void depot_give(struct slab *slab) {
+    slab_set_floor(slab, 0);
+    slab->state = SLAB_FULL;
+    if (has_room(slab)) {
+        slab->state = SLAB_PARTIAL;
+        list_put_first(&partial[slab->class_index], &slab->link);
+    }
+    set_owner(slab, depot_owner);
+}
+
+bool depot_give_empty(struct slab *slab) {
+    if (empty_bytes + slab_carved_bytes(slab) > KEEP_EMPTY_BYTES) {
+        return false;
+    }
+    empty_bytes += slab_carved_bytes(slab);
+    slab_set_floor(slab, 0);
+    slab->state = SLAB_SPARE;
+    list_put_first(&empty[slab->class_index], &slab->link);
+    set_owner(slab, depot_owner);
+    return true;
+}
+
+static struct slab *take_from(struct list *list) {
+    struct list_link *link = list->first;
+    if (link == NULL) {
+        return NULL;
+    }
+    list_take(link);
+    struct slab *slab = LIST_ELEMENT(link, struct slab, link);
+    if (slab->state == SLAB_SPARE) {
+        empty_bytes -= slab_carved_bytes(slab);
+    }
+    return slab;
+}
+
+struct slab *depot_adopt(struct thread *owner, size_t class_index) {
+    depot_lock();
+    struct slab *slab = take_from(&partial[class_index]);
+    if (slab == NULL) {
+        slab = take_from(&empty[class_index]);
+    }
+    if (slab != NULL) {
+        set_owner(slab, owner);
+    }
+    depot_unlock();
+    return slab;
+}
+
+static struct slab *take_any_empty(void) {
+    struct slab *slab = NULL;
+    depot_lock();
+    for (size_t i = 1; i < SLAB_CLASSES && slab == NULL; i++) {
+        slab = take_from(&empty[i]);
+    }
+    depot_unlock();
+    return slab;
+}
+
+bool depot_trim(void) {
+    struct slab *slab = take_any_empty();
+    bool any = slab != NULL;
+    for (; slab != NULL; slab = take_any_empty()) {
+        depot_release(slab);
+    }
+    return any;
+}
+
+static void mend_torn(struct slab *slab) {
+    slab->link = (struct list_link){NULL, NULL};
+    slab_recount(slab);
+    depot_give(slab);
+}
+
+struct slab *depot_free(struct slab *slab, struct slot *slot) {
+    if (slab->owner == depot_torn) {
+        mend_torn(slab);
+    }
+    bool is_empty = slab_push(slab, slot);
+    if (slab->state == SLAB_FULL) {
+        slab->state = SLAB_PARTIAL;
+        list_put_first(&partial[slab->class_index], &slab->link);
+    }
+    if (!is_empty) {
+        return NULL;
+    }
+    list_take(&slab->link);
+    return slab;
+}
+
+/* ---- audit and fork ------------------------------------------------------------------------- */
+
+static const char *audit_one(const struct slab *slab) {
+    if ((slab_live(slab) == 0) != (slab->state == SLAB_SPARE)) {
+        return "a slab in the depot is empty and not listed so, or the other way round";
+    }
+    if (has_room(slab) != list_holds(&slab->link)) {
+        return "a slab with room is not in the depot's list, or one without is";
+    }
+    return slab_audit(slab);
+}
+
+const char *depot_audit(void) {
+    const char *error = NULL;
+    depot_lock();
+    for (struct slab *slab = depot_records; slab != NULL && error == NULL;
+         slab = slab->next_record) {
+        if (slab->state != SLAB_UNUSED && slab->owner == depot_owner) {
+            error = audit_one(slab);
+        }
+    }
+    depot_unlock();
+    return error;
+}
+
+/* If a thread of the parent was inside, the depot's lists may be torn too. */
+void depot_fork_child(const struct thread *mine) {
+    bool torn = lock_is_taken(&lock);
+    bool records_torn = lock_is_taken(&records_lock);
+    lock_reset(&lock);
+    lock_reset(&records_lock);
+    lock_reset(&retention.lock);
+    if (torn) {
+        for (size_t i = 0; i < SLAB_CLASSES; i++) {
+            partial[i].first = NULL;
+            empty[i].first = NULL;
+        }
+        empty_bytes = 0;
+    }
+    if (records_torn) {
+        unused_records.first = NULL;
+    }
+    for (struct slab *slab = depot_records; slab != NULL; slab = slab->next_record) {
+        bool is_safe = slab->owner == mine || (slab->owner == depot_owner && !torn);
+        if (slab->state != SLAB_UNUSED && slab->owner != NULL && !is_safe) {
+            slab->owner = depot_torn;
+        }
+    }
+}

@@ -1,0 +1,225 @@
+/* slab.h - one slab: a granule cut into equal slots, its record, its free list.
+ * Layer: slab (includes base, os, pages).
+ *
+ * The record lies out of line; page map entries of kind PAGE_RUN lead to it. Slots are carved from
+ * the front as they are needed, at most to the end of the page that is being filled, so that a
+ * slab touches no page before it must. Free slots form a list within the slab; each holds
+ *
+ *   +--------------------------+---------------+
+ *   | next: offset in the slab | tag: 32 bits  |  ... the rest is as its last user left it
+ *   +--------------------------+---------------+
+ *
+ * The tag is the slab's secret. A slot that carries it is free: a second free sees it, and a list
+ * word that does not carry it was overwritten. Whatever is written over a next, it leads into the
+ * slab, where there is something to compare. The last slot's next is the guard slot at the
+ * slab's start, which is all zero and never carries the tag: so one comparison tells "a slot" from
+ * "none left" and from "corrupted". Handing out clears the tag.
+ *
+ * Only the owner touches the list; other threads read the first line of the record.
+ *
+ * `until` counts down at every free and up at every allocation; at 0 the owner looks at the slab.
+ * live = until + floor, so by choosing floor the owner chooses when to be told: for a full slab at
+ * the first free, for a partial one when it falls into the next emptier group, for the active one
+ * when it is empty and has touched more than a page, else never.
+ *
+ * I1: live slots + free slots = carved slots, with slots under way between threads counted live.
+ * I2: every free slot is carved, exact, and in the list once.
+ * I3: the guard slot is zero.
+ * I4: tag and mark are equal. */
+#ifndef ARENITE_SLAB_SLAB_H
+#define ARENITE_SLAB_SLAB_H
+
+#include "base/list.h"
+#include "pages/page_heap.h"
+#include "slab/class.h"
+
+struct thread;
+
+/* As few bits as a granule needs: what does not fit in cannot lead out. */
+#if GRANULE_SHIFT <= 16
+typedef uint16_t slot_offset;
+#else
+typedef uint32_t slot_offset;
+#endif
+
+struct slot {
+    slot_offset next; /* from the slab's start */
+    uint32_t tag;
+    struct slot *next_remote; /* while it travels to its owner */
+};
+_Static_assert(sizeof(struct slot) <= SLAB_STEP_BYTES, "the smallest slot holds its links");
+
+enum slab_state {
+    SLAB_UNUSED, /* no run: record waits for reuse */
+    SLAB_ACTIVE, /* the owner allocates from it */
+    SLAB_PARTIAL,
+    SLAB_FULL,
+    SLAB_SPARE, /* empty, kept by its owner for any class */
+};
+
+/* Partial slabs by how many of their slots are in use: the fullest quarter is group 3. */
+#define SLAB_GROUPS 4
+
+struct slab {
+    /* Read by every thread. Written when the slab changes hands, the limit at every carving. */
+    struct thread *owner;     /* first word: never 0 while the slab is in use (see page_map.h) */
+    uintptr_t origin;         /* of slot 0 */
+    uint64_t inverse;         /* about 2^64 / slot_bytes, and */
+    uint64_t limit;           /* carved slots times its error: see slab_is_slot */
+    struct page_heap *heap;   /* where the granule goes back to */
+    struct slab *next_record; /* all records, newest first; written once */
+    uint32_t slot_bytes;
+    uint32_t mark; /* what a free slot's tag is compared with */
+    uint16_t class_index;
+    uint16_t capacity;
+
+    /* Owner only. */
+    CACHE_ALIGNED struct slot *free;
+    uintptr_t start; /* of the granule: the guard slot */
+    uint32_t tag;
+    int32_t until;
+    int32_t floor;
+    uint8_t state; /* enum slab_state */
+    uint8_t group;
+    uint16_t carved;       /* slots */
+    struct list_link link; /* in the list of its state */
+};
+_Static_assert(sizeof(struct slab) == PAGE_RECORD_BYTES,
+               "two lines: one that others read, one that the owner writes");
+
+/* Serves nothing: what an owner without a slab of a class allocates from. */
+extern struct slab slab_none;
+
+/* ---- misuse checks --------------------------------------------------------------------------- */
+
+/* Compiled out in the build without checks (make nochecks), which shows what they cost: then the
+ * guard slot is told by its address, no slot carries a tag, and every pointer into an own slab is
+ * believed. */
+#if defined(ARENITE_NOCHECKS) && ARENITE_NOCHECKS
+#define SLAB_CHECKS false
+#else
+#define SLAB_CHECKS true
+#endif
+
+/* Whether the first of the list is a slot to hand out: not the guard, not damaged. */
+INLINE bool slab_gives(const struct slab *slab, const struct slot *slot) {
+    return SLAB_CHECKS ? slot->tag == slab->tag : (uintptr_t)slot != slab->start;
+}
+
+INLINE void slot_set_tag(struct slot *slot, uint32_t tag) {
+    if (SLAB_CHECKS) {
+        slot->tag = tag;
+    }
+}
+
+/* A free slot's tag is what it should be. */
+INLINE bool slab_tag_is_right(const struct slab *slab, const struct slot *slot) {
+    return !SLAB_CHECKS || slot->tag == slab->mark;
+}
+
+/* ---- fast paths ------------------------------------------------------------------------------ */
+
+/* The offset that leads to a slot; granules are aligned to their size. */
+INLINE slot_offset slab_offset_of(uintptr_t address) {
+    return (slot_offset)(address & (GRANULE_BYTES - 1));
+}
+
+/* Takes a slot; NULL when the list is empty or damaged (slab_is_empty_list tells). */
+INLINE void *slab_pop(struct slab *slab) {
+    struct slot *slot = slab->free;
+    if (UNLIKELY(!slab_gives(slab, slot))) {
+        return NULL;
+    }
+    slab->free = (struct slot *)(slab->start + slot->next);
+    compiler_fence();
+    slot_set_tag(slot, 0);
+    slab->until++;
+    return slot;
+}
+
+/* True when an address is exactly a carved slot: one multiplication, one comparison.
+ * With M the next odd number above 2^64 / d and e = M * d - 2^64, so 0 < e <= 2 d, the product
+ * n * M modulo 2^64 is i * e for n = i * d, and at least M for every other n below 2^32 (after
+ * Lemire, Kaser, Kurz 2019). So "i is below the number of carved slots" and "n is a multiple of d"
+ * are together n * M < carved * e. M is odd so that bits added above an exact slot's address are
+ * never multiplied away; other n beyond 2^32 are addresses no program can use. */
+INLINE bool slab_is_slot(const struct slab *slab, const void *address) {
+    uint64_t offset = (uintptr_t)address - slab->origin;
+    return offset * slab->inverse < LOAD_RELAXED(&slab->limit);
+}
+
+/* The tag is there: the slot is free, or its user wrote these very bits. */
+INLINE bool slab_looks_free(const struct slab *slab, const struct slot *slot) {
+    return SLAB_CHECKS && slot->tag == slab->mark;
+}
+
+/* The pointer may be pushed without a further look: exactly a carved slot, not free already. */
+INLINE bool slab_accepts(const struct slab *slab, const void *memory) {
+    return !SLAB_CHECKS ||
+           (LIKELY(slab_is_slot(slab, memory)) && LIKELY(!slab_looks_free(slab, memory)));
+}
+
+/* Puts a slot back; true when the owner must look at the slab (slab->until is 0). */
+INLINE bool slab_push(struct slab *slab, struct slot *slot) {
+    slot_set_tag(slot, slab->mark);
+    slot->next = slab_offset_of((uintptr_t)slab->free);
+    compiler_fence();
+    slab->free = slot;
+    return --slab->until == 0;
+}
+
+/* ---- the rest ------------------------------------------------------------------------------ */
+
+INLINE bool slab_list_is_empty(const struct slab *slab) {
+    return (uintptr_t)slab->free == slab->start;
+}
+
+INLINE uint32_t slab_live(const struct slab *slab) {
+    return (uint32_t)(slab->until + slab->floor);
+}
+
+INLINE bool slab_can_carve(const struct slab *slab) {
+    return slab->carved < slab->capacity;
+}
+
+INLINE size_t slab_carved_bytes(const struct slab *slab) {
+    return (size_t)slab->carved * slab->slot_bytes;
+}
+
+/* Chooses at how many live slots the owner is told next. */
+INLINE void slab_set_floor(struct slab *slab, int32_t floor) {
+    slab->until = (int32_t)slab_live(slab) - floor;
+    slab->floor = floor;
+}
+
+/* Group of a slab with so many live slots; and the number below which it leaves the group. */
+unsigned slab_group_of(const struct slab *slab);
+int32_t slab_group_floor(const struct slab *slab, unsigned group);
+
+/* Lays a granule of its own out for a class: nothing carved, nothing live. `seed` is secret. */
+void slab_format(struct slab *slab, size_t class_index, uint64_t seed);
+
+/* Adds fresh slots to the list, up to the end of the page; there must be some left. */
+void slab_carve(struct slab *slab);
+
+/* True when the slot lies in the slab's list. Reports a damaged list. Owner only. */
+bool slab_list_holds(const struct slab *slab, const struct slot *slot);
+
+/* The same for a thread that may not walk the list: its word carries the tag and leads where such
+ * words lead. Also true for a slot on its way to the owner. */
+bool slab_seems_listed(const struct slab *slab, const struct slot *slot);
+
+/* Marks a slot as free and on its way to the owner; and whether one that arrives is intact. */
+void slab_mark_travelling(const struct slab *slab, struct slot *slot);
+bool slab_is_travelling(const struct slab *slab, const struct slot *slot);
+
+/* Counts anew from the list, in a forked child, for a slab whose owner is gone. */
+void slab_recount(struct slab *slab);
+
+/* The list's first word is damaged: reports and aborts. */
+_Noreturn void slab_report_damage(const struct slab *slab);
+
+/* NULL when I1-I3 hold, else the first broken one. Owner only. */
+const char *slab_audit(const struct slab *slab);
+
+#endif

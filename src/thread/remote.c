@@ -1,0 +1,209 @@
+/* remote.c - see remote.h.
+ * Layer: thread (includes slab and below). */
+#include "thread/remote.h"
+
+#include "os/report.h"
+#include "thread/slabs.h"
+
+static struct slab *checked_slab(const struct slot *slot) {
+    struct slab *slab = slab_at(slot);
+    if (UNLIKELY(slab == NULL || !slab_is_travelling(slab, slot))) {
+        report_corruption("corrupted list of blocks freed by other threads", slot);
+    }
+    return slab;
+}
+
+static struct thread *owner_of(const struct slab *slab) {
+    return __atomic_load_n(&slab->owner, __ATOMIC_RELAXED);
+}
+
+static bool is_depots(const struct thread *owner) {
+    return owner == depot_owner || owner == depot_torn;
+}
+
+/* Slots that a handler could send to nobody: their slab is the depot's, whose lock may be held by
+ * the flow that was interrupted. */
+static struct slot *unsent;
+
+/* ---- sending -------------------------------------------------------------------------------- */
+
+/* False when the owner's thread has ended. */
+static bool push_inbox(struct thread *owner, struct slot *first, struct slot *last) {
+    struct slot *head = __atomic_load_n(&owner->inbox, __ATOMIC_RELAXED);
+    do {
+        if (head == REMOTE_CLOSED) {
+            return false;
+        }
+        last->next_remote = head;
+    } while (!__atomic_compare_exchange_n(&owner->inbox, &head, first, true, __ATOMIC_RELEASE,
+                                          __ATOMIC_RELAXED));
+    return true;
+}
+
+/* To the depot if the slab is its. False when it belongs to a thread by now. */
+static bool free_in_depot(struct slab *slab, struct slot *slot) {
+    depot_lock();
+    bool is_its = is_depots(owner_of(slab));
+    struct slab *empty = is_its ? depot_free(slab, slot) : NULL;
+    depot_unlock();
+    if (empty != NULL) {
+        depot_release(empty);
+    }
+    return is_its;
+}
+
+/* To whoever owns the slab now. An owner that is ending holds the depot's lock, so free_in_depot
+ * waits for the end; the loop goes round again only when the slab has changed hands. */
+static void send_one(struct slot *slot) {
+    struct slab *slab = checked_slab(slot);
+    for (;;) {
+        struct thread *owner = owner_of(slab);
+        if (!is_depots(owner) && push_inbox(owner, slot, slot)) {
+            return;
+        }
+        if (free_in_depot(slab, slot)) {
+            return;
+        }
+    }
+}
+
+static void send_each(struct slot *slot, const struct slot *last) {
+    for (;;) {
+        struct slot *next = slot->next_remote;
+        bool was_last = slot == last;
+        send_one(slot);
+        if (was_last) {
+            return;
+        }
+        slot = next;
+    }
+}
+
+static void send_batch(struct outgoing *batch) {
+    struct thread *owner = batch->owner;
+    if (owner == NULL) {
+        return;
+    }
+    batch->owner = NULL;
+    batch->bytes = 0;
+    if (is_depots(owner) || !push_inbox(owner, batch->first, batch->last)) {
+        send_each(batch->first, batch->last);
+    }
+}
+
+void remote_flush(struct thread *thread) {
+    for (size_t way = 0; way < OUTGOING_WAYS; way++) {
+        send_batch(&thread->outgoing[way]);
+    }
+}
+
+static struct outgoing *batch_for(struct thread *thread, struct thread *owner) {
+    size_t way = ((uintptr_t)owner / sizeof(struct thread)) % OUTGOING_WAYS;
+    struct outgoing *batch = &thread->outgoing[way];
+    if (batch->owner != owner) {
+        send_batch(batch);
+        batch->owner = owner;
+    }
+    return batch;
+}
+
+void remote_free(struct thread *thread, struct slab *slab, struct slot *slot) {
+    if (thread->attached == 0) {
+        send_one(slot);
+        return;
+    }
+    struct outgoing *batch = batch_for(thread, owner_of(slab));
+    if (batch->bytes == 0) {
+        batch->last = slot;
+    }
+    slot->next_remote = batch->bytes == 0 ? NULL : batch->first;
+    batch->first = slot;
+    batch->bytes += slab->slot_bytes;
+    if (batch->bytes >= REMOTE_BATCH_BYTES) {
+        send_batch(batch);
+    }
+}
+
+void remote_free_reentrant(struct slab *slab, struct slot *slot) {
+    struct thread *owner = owner_of(slab);
+    if (!is_depots(owner) && push_inbox(owner, slot, slot)) {
+        return;
+    }
+    slot->next_remote = __atomic_load_n(&unsent, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&unsent, &slot->next_remote, slot, true, __ATOMIC_RELEASE,
+                                        __ATOMIC_RELAXED)) {
+    }
+}
+
+/* ---- receiving ------------------------------------------------------------------------------ */
+
+/* Own slots go into their slabs; the others are chained up in *foreign. */
+static void free_chain(struct thread *thread, struct slot *slot, struct slot **foreign) {
+    while (slot != NULL) {
+        struct slot *next = slot->next_remote;
+        struct slab *slab = checked_slab(slot);
+        if (LIKELY(slab->owner == thread)) {
+            slabs_free(thread, slab, slot);
+        } else {
+            slot->next_remote = *foreign;
+            *foreign = slot;
+        }
+        slot = next;
+    }
+}
+
+static void send_chain(struct slot *slot) {
+    while (slot != NULL) {
+        struct slot *next = slot->next_remote;
+        send_one(slot);
+        slot = next;
+    }
+}
+
+static COLD void send_unsent(void) {
+    send_chain(__atomic_exchange_n(&unsent, NULL, __ATOMIC_ACQUIRE));
+}
+
+static NOINLINE void collect(struct thread *thread) {
+    struct slot *foreign = NULL;
+    free_chain(thread, __atomic_exchange_n(&thread->inbox, NULL, __ATOMIC_ACQUIRE), &foreign);
+    send_chain(foreign);
+}
+
+bool remote_collect(struct thread *thread) {
+    if (UNLIKELY(__atomic_load_n(&unsent, __ATOMIC_RELAXED) != NULL)) {
+        send_unsent();
+    }
+    bool any = __atomic_load_n(&thread->inbox, __ATOMIC_RELAXED) != NULL;
+    if (any) {
+        collect(thread);
+    }
+    return any;
+}
+
+/* ---- beginning and end ---------------------------------------------------------------------- */
+
+void remote_open(struct thread *thread) {
+    __atomic_store_n(&thread->inbox, NULL, __ATOMIC_RELEASE);
+}
+
+void remote_close(struct thread *thread) {
+    struct slot *foreign = NULL;
+    struct list empty = {NULL};
+    send_unsent();
+    remote_flush(thread);
+    depot_lock();
+    struct slot *last = __atomic_exchange_n(&thread->inbox, REMOTE_CLOSED, __ATOMIC_ACQ_REL);
+    free_chain(thread, last, &foreign);
+    slabs_give_all(thread, &empty);
+    depot_unlock();
+    slabs_release_list(&empty);
+    send_chain(foreign);
+}
+
+void remote_abandon(struct thread *thread) {
+    thread->inbox = REMOTE_CLOSED;
+    for (size_t way = 0; way < OUTGOING_WAYS; way++) {
+        thread->outgoing[way] = (struct outgoing){NULL, NULL, NULL, 0};
+    }
+}

@@ -1,0 +1,57 @@
+/* remote.h - frees of slots that belong to another thread, sent home in batches.
+ * Layer: thread (includes slab and below).
+ *
+ *   freeing thread                                  owner
+ *   outgoing[way]: slot -> slot -> ... --one CAS--> inbox: slot -> slot -> ... --one exchange-->
+ *                                                                            each into its slab
+ *
+ * A thread collects slots by owner and sends a batch when it holds REMOTE_BATCH_BYTES, when
+ * another owner needs its place, or when it ends. The owner takes all at once when a class runs out
+ * of slots. While it travels a slot is live for its slab, marked free (a second free is noticed),
+ * and linked by its second word.
+ *
+ * Ends and hand-overs. States are type-stable, so a batch may arrive at a state whose thread has
+ * ended, or that another thread uses now:
+ *   - an ending thread exchanges its inbox for REMOTE_CLOSED, frees what it held, and gives its
+ *     slabs to the depot, all under the depot's lock;
+ *   - a sender that finds CLOSED takes that lock, so that the end is over, and sends each slot to
+ *     whoever owns its slab then: the depot (freed under the lock) or another thread;
+ *   - an owner that collects looks at each slot's slab: what is not its own it sends on.
+ *
+ * Memory order: the sender's CAS releases what the slot's last user wrote; the exchange acquires
+ * it. slab->owner is loaded relaxed: it can only be the caller's own state if the caller itself
+ * stored it, and any other value leads here, where a stale one costs a detour but no harm. The
+ * depot's lock orders every change of owner.
+ * I1: a slot is in its slab's list, or live, or in exactly one batch or inbox.
+ * I2: at most OUTGOING_WAYS * REMOTE_BATCH_BYTES wait in one thread's batches. */
+#ifndef ARENITE_THREAD_REMOTE_H
+#define ARENITE_THREAD_REMOTE_H
+
+#include "thread/thread.h"
+
+#define REMOTE_BATCH_BYTES ((size_t)16 * 1024)
+#define REMOTE_CLOSED ((struct slot *)1)
+
+/* Frees a slot of a slab that `thread` does not own; it was checked and marked travelling. */
+void remote_free(struct thread *thread, struct slab *slab, struct slot *slot);
+
+/* The same in a signal handler that interrupted a slow operation: takes no lock and touches no
+ * batch. What no inbox takes waits for the next thread that collects. */
+void remote_free_reentrant(struct slab *slab, struct slot *slot);
+
+/* Frees what others sent; true when there was something. */
+bool remote_collect(struct thread *thread);
+
+/* Sends all batches. */
+void remote_flush(struct thread *thread);
+
+/* Opens the inbox of a state that a thread begins to use. */
+void remote_open(struct thread *thread);
+
+/* The thread ends: sends its batches, closes the inbox, gives its slabs away. */
+void remote_close(struct thread *thread);
+
+/* In a forked child: drops the batches and closes the inbox of a thread that is not here. */
+void remote_abandon(struct thread *thread);
+
+#endif

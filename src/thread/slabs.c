@@ -1,0 +1,285 @@
+/* slabs.c - see slabs.h.
+ * Layer: thread (includes slab and below). */
+#include "thread/slabs.h"
+
+#include "os/os.h"
+#include "thread/remote.h"
+
+/* Floor of an active slab that need not be told when it is empty. */
+#define FLOOR_NEVER (INT32_MIN / 2)
+
+void slabs_init(struct thread *thread) {
+    for (size_t i = 0; i < SLAB_CLASSES; i++) {
+        thread->active[i] = &slab_none;
+        for (size_t group = 0; group < SLAB_GROUPS; group++) {
+            thread->partial[i][group].first = NULL;
+        }
+    }
+    thread->full.first = NULL;
+    thread->spare.first = NULL;
+    thread->spare_bytes = 0;
+}
+
+static struct slab *slab_of(struct list_link *link) {
+    return LIST_ELEMENT(link, struct slab, link);
+}
+
+static void put(struct list *list, struct slab *slab, enum slab_state state) {
+    slab->state = (uint8_t)state;
+    list_put_first(list, &slab->link);
+}
+
+static struct slab *take_first(struct list *list) {
+    struct list_link *link = list->first;
+    if (link == NULL) {
+        return NULL;
+    }
+    list_take(link);
+    return slab_of(link);
+}
+
+/* ---- states --------------------------------------------------------------------------------- */
+
+/* Within its first page an empty active slab costs what any slab costs: nothing to look at. */
+static void choose_active_floor(struct slab *slab) {
+    uintptr_t end = slab->origin + slab_carved_bytes(slab);
+    slab_set_floor(slab, end - slab->start <= os_page_bytes() ? FLOOR_NEVER : 0);
+}
+
+static void put_partial(struct thread *thread, struct slab *slab) {
+    unsigned group = slab_group_of(slab);
+    slab->group = (uint8_t)group;
+    slab_set_floor(slab, slab_group_floor(slab, group));
+    put(&thread->partial[slab->class_index][group], slab, SLAB_PARTIAL);
+}
+
+/* Told at the first free. */
+static void put_full(struct thread *thread, struct slab *slab) {
+    slab_set_floor(slab, (int32_t)slab_live(slab) - 1);
+    put(&thread->full, slab, SLAB_FULL);
+}
+
+/* What all threads together may keep, shared out among them. */
+static size_t spare_limit(void) {
+    size_t share = SPARE_ALL_BYTES / (thread_count() + 1);
+    return share > SPARE_MIN_BYTES ? share : SPARE_MIN_BYTES;
+}
+
+static void put_spare(struct thread *thread, struct slab *slab) {
+    if (thread->spare_bytes + slab_carved_bytes(slab) > spare_limit()) {
+        depot_release(slab);
+        return;
+    }
+    thread->spare_bytes += slab_carved_bytes(slab);
+    put(&thread->spare, slab, SLAB_SPARE);
+}
+
+void slabs_look_at(struct thread *thread, struct slab *slab) {
+    if (slab->state == SLAB_ACTIVE) {
+        if (slab_live(slab) == 0) {
+            thread->active[slab->class_index] = &slab_none;
+            put_spare(thread, slab);
+        }
+        return;
+    }
+    list_take(&slab->link);
+    if (slab_live(slab) == 0) {
+        put_spare(thread, slab);
+    } else {
+        put_partial(thread, slab);
+    }
+}
+
+void slabs_free(struct thread *thread, struct slab *slab, struct slot *slot) {
+    if (slab_push(slab, slot)) {
+        slabs_look_at(thread, slab);
+    }
+}
+
+/* ---- allocation ----------------------------------------------------------------------------- */
+
+static struct slab *take_partial(struct thread *thread, size_t class_index) {
+    for (unsigned group = SLAB_GROUPS; group-- != 0;) {
+        struct slab *slab = take_first(&thread->partial[class_index][group]);
+        if (slab != NULL) {
+            return slab;
+        }
+    }
+    return NULL;
+}
+
+static struct slab *take_spare(struct thread *thread, size_t class_index) {
+    struct slab *slab = take_first(&thread->spare);
+    if (slab != NULL) {
+        thread->spare_bytes -= slab_carved_bytes(slab);
+        depot_format(slab, class_index);
+    }
+    return slab;
+}
+
+static struct slab *next_slab(struct thread *thread, size_t class_index) {
+    struct slab *slab = take_partial(thread, class_index);
+    if (slab == NULL) {
+        slab = take_spare(thread, class_index);
+    }
+    if (slab == NULL) {
+        slab = depot_adopt(thread, class_index);
+    }
+    return slab != NULL ? slab : depot_new(thread, class_index);
+}
+
+/* The active slab can give nothing more: another takes its place. */
+static struct slab *replace_active(struct thread *thread, size_t class_index) {
+    struct slab *used_up = thread->active[class_index];
+    if (used_up != &slab_none) {
+        put_full(thread, used_up);
+    }
+    thread->active[class_index] = &slab_none;
+    struct slab *slab = next_slab(thread, class_index);
+    if (slab == NULL) {
+        return NULL;
+    }
+    slab->state = SLAB_ACTIVE;
+    if (slab_list_is_empty(slab)) {
+        slab_carve(slab);
+    }
+    choose_active_floor(slab);
+    thread->active[class_index] = slab;
+    return slab;
+}
+
+/* The list of the active slab is used up, or its first word is damaged. */
+static void refill(struct thread *thread, struct slab *slab) {
+    if (!slab_list_is_empty(slab)) {
+        slab_report_damage(slab);
+    }
+    size_t class_index = slab->class_index;
+    remote_collect(thread);
+    if (thread->active[class_index] == slab && slab_list_is_empty(slab) && slab_can_carve(slab)) {
+        slab_carve(slab);
+        choose_active_floor(slab);
+    }
+}
+
+void *slabs_alloc(struct thread *thread, size_t class_index) {
+    void *slot = slab_pop(thread->active[class_index]);
+    if (slot == NULL && thread->active[class_index] != &slab_none) {
+        refill(thread, thread->active[class_index]);
+        slot = slab_pop(thread->active[class_index]);
+    }
+    if (slot == NULL) {
+        struct slab *slab = replace_active(thread, class_index);
+        slot = slab != NULL ? slab_pop(slab) : NULL;
+    }
+    return slot;
+}
+
+/* ---- giving away ---------------------------------------------------------------------------- */
+
+static void give(struct slab *slab, struct list *empty) {
+    if (slab_live(slab) != 0) {
+        depot_give(slab);
+    } else if (!depot_give_empty(slab)) {
+        list_put_first(empty, &slab->link);
+    }
+}
+
+static void give_list(struct list *list, struct list *empty) {
+    struct slab *slab;
+    while ((slab = take_first(list)) != NULL) {
+        give(slab, empty);
+    }
+}
+
+void slabs_give_all(struct thread *thread, struct list *empty) {
+    for (size_t i = 1; i < SLAB_CLASSES; i++) {
+        struct slab *slab = thread->active[i];
+        if (slab != &slab_none) {
+            thread->active[i] = &slab_none;
+            give(slab, empty);
+        }
+        for (size_t group = 0; group < SLAB_GROUPS; group++) {
+            give_list(&thread->partial[i][group], empty);
+        }
+    }
+    give_list(&thread->full, empty);
+    give_list(&thread->spare, empty);
+    thread->spare_bytes = 0;
+}
+
+void slabs_release_list(struct list *empty) {
+    struct slab *slab;
+    while ((slab = take_first(empty)) != NULL) {
+        depot_release(slab);
+    }
+}
+
+bool slabs_trim(struct thread *thread) {
+    bool any = !list_is_empty(&thread->spare);
+    slabs_release_list(&thread->spare);
+    thread->spare_bytes = 0;
+    return any;
+}
+
+/* ---- audit ---------------------------------------------------------------------------------- */
+
+static const char *audit_listed(const struct slab *slab, enum slab_state state) {
+    bool has_room = !slab_list_is_empty(slab) || slab_can_carve(slab);
+    if (slab->state != state) {
+        return "a slab's state is not that of its list";
+    }
+    if (state == SLAB_SPARE && slab_live(slab) != 0) {
+        return "a spare slab has live slots";
+    }
+    return state == SLAB_FULL && has_room ? "a full slab has room" : NULL;
+}
+
+/* Each link is checked against its counterpart, so that no circle is followed. */
+static const char *audit_list(const struct list *list, enum slab_state state, size_t *carved) {
+    struct list_link *const *from = &list->first;
+    for (struct list_link *link = list->first; link != NULL; from = &link->next, link = *from) {
+        const struct slab *slab = slab_of(link);
+        if (link->pointed_by != from) {
+            return "the links of a list of slabs disagree";
+        }
+        const char *wrong = audit_listed(slab, state);
+        if (wrong != NULL) {
+            return wrong;
+        }
+        *carved += slab_carved_bytes(slab);
+        const char *error = slab_audit(slab);
+        if (error != NULL) {
+            return error;
+        }
+    }
+    return NULL;
+}
+
+static const char *audit_class(const struct thread *thread, size_t class_index) {
+    size_t carved = 0;
+    const char *error = NULL;
+    const struct slab *slab = thread->active[class_index];
+    if (slab != &slab_none) {
+        error = slab->state == SLAB_ACTIVE ? slab_audit(slab) : "an active slab's state is another";
+    }
+    for (size_t group = 0; group < SLAB_GROUPS && error == NULL; group++) {
+        error = audit_list(&thread->partial[class_index][group], SLAB_PARTIAL, &carved);
+    }
+    return error;
+}
+
+const char *slabs_audit(const struct thread *thread) {
+    size_t spare = 0;
+    size_t full = 0;
+    const char *error = audit_list(&thread->full, SLAB_FULL, &full);
+    if (error == NULL) {
+        error = audit_list(&thread->spare, SLAB_SPARE, &spare);
+    }
+    for (size_t i = 1; i < SLAB_CLASSES && error == NULL; i++) {
+        error = audit_class(thread, i);
+    }
+    if (error == NULL && spare != thread->spare_bytes) {
+        error = "the spare slabs do not add up to their sum";
+    }
+    return error;
+}

@@ -1,0 +1,51 @@
+/* slabs.h - the slabs that a thread owns: which one it allocates from, and where the others wait.
+ * Layer: thread (includes slab and below).
+ *
+ *                     list used up                     first free
+ *        active  ------------------------->  full  ------------------>  partial
+ *          ^ \                                                         |   ^ |
+ *          |    `--- empty, beyond its first page ---.     taken again  |   `-' emptier group
+ *          |                                         v                  |
+ *          +----------------------------- spare <----+----- empty ------+
+ *
+ * An allocation that finds its active slab used up carves more of it, collects what other threads
+ * freed, and else takes, in this order: the fullest partial slab of the class, the spare slab
+ * emptied last (its pages are resident and warm), one from the depot, a fresh granule.
+ *
+ * I1: a slab owned by a thread is active, or in exactly one of its lists.
+ * I2: spare_bytes is the sum of the carved bytes of the spare slabs, and was within the thread's
+ *     share when the last of them was put there.
+ * All functions: by the owner (for a handle: by who holds it), inside a slow operation. */
+#ifndef ARENITE_THREAD_SLABS_H
+#define ARENITE_THREAD_SLABS_H
+
+#include "thread/thread.h"
+
+/* Resident bytes that all threads together keep in empty slabs, and what each may keep anyway. */
+#define SPARE_ALL_BYTES ((size_t)4 * 1024 * 1024)
+#define SPARE_MIN_BYTES ((size_t)32 * 1024)
+
+/* Clears a state so that it owns nothing: every active slab is slab_none. */
+void slabs_init(struct thread *thread);
+
+/* A slot of the class; NULL when there is no memory for slabs. */
+void *slabs_alloc(struct thread *thread, size_t class_index);
+
+/* slab->until has come to 0. */
+void slabs_look_at(struct thread *thread, struct slab *slab);
+
+/* Puts a slot of an own slab back and looks at the slab if that is due. */
+void slabs_free(struct thread *thread, struct slab *slab, struct slot *slot);
+
+/* Gives every slab away: the empty ones to the page heaps, the others to the depot. The depot's
+ * lock is held; empty ones are collected in `empty` for slabs_release_list. */
+void slabs_give_all(struct thread *thread, struct list *empty);
+void slabs_release_list(struct list *empty);
+
+/* Gives the spare slabs back to the page heaps. True when there were some. */
+bool slabs_trim(struct thread *thread);
+
+/* NULL when I1, I2 and every slab's own audit hold, else the first broken one. */
+const char *slabs_audit(const struct thread *thread);
+
+#endif
