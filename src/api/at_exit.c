@@ -46,7 +46,7 @@ static void say_heaps(struct page *page, const struct heap_statistics *sum,
     size_t lists = blocks->quick_bytes + sum->slabs.medium_bytes;
     size_t kept = lists < sum->used_bytes ? lists : sum->used_bytes;
     say_row(page, "in use", sum->used_bytes - kept, minus(blocks->chunks, free_chunks), "blocks");
-    say_row(page, "free, kept by threads", kept, blocks->quick_count, "blocks");
+    say_row(page, "free, kept by threads", kept, blocks->threads, "threads");
     say_row(page, "free, in fast bins", sum->fast_bytes, sum->fast_count, "blocks");
     say_row(page, "free, in bins", binned, minus(sum->free_count, sum->arenas), "blocks");
     say_row(page, "free, at the ends of heaps", sum->top_bytes, sum->arenas, "arenas");
@@ -74,8 +74,7 @@ static void report(void) {
     say_heaps(&page, &sum, &blocks);
     say_row(&page, "blocks mapped by themselves", sum.mapped.bytes, sum.mapped.count, "blocks");
     say_row(&page, "records of the library", records, blocks.threads, "threads");
-    say_row(&page, "= in all", statistics_system(&sum) + sum.mapped.bytes + records,
-            sum.system_max_bytes + sum.mapped.bytes_max, "bytes at most, without records");
+    say_row(&page, "= in all", statistics_system(&sum) + sum.mapped.bytes + records, 1, "process");
     if (sum.incomplete != 0) {
         say_row(&page, "counted wholly as in use", 0, sum.incomplete, "arenas");
     }
