@@ -74,7 +74,7 @@ static void test_figures_match_a_recount(void **state) {
     free_all(&traffic);
 }
 
-/* A block may be cut off top, be half of a free chunk or the whole of one: the chunks in use tell. */
+/* A block may be cut off top, or be part or all of a free chunk: the chunks in use tell. */
 static size_t count_used(struct block_statistics *blocks) {
     struct heap_statistics sum;
     statistics_collect(&sum, NULL, NULL);
