@@ -107,7 +107,8 @@ static bool lies_in_records(uintptr_t address, size_t length) {
     return block != NULL;
 }
 
-static bool lies_in_mapped_table(uintptr_t address, size_t length) {
+/* The table may grow meanwhile: an address is then of the old one or of the new. */
+READS_RACILY static bool lies_in_mapped_table(uintptr_t address, size_t length) {
     return mapped_blocks.slots != NULL &&
            lies_in(address, length, mapped_blocks.slots,
                    mapped_blocks.capacity * sizeof *mapped_blocks.slots);
