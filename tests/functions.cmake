@@ -121,7 +121,7 @@ function(add_script_tests folder)
         if(name MATCHES "^lib")
             continue()
         endif()
-        set(work ${CMAKE_CURRENT_BINARY_DIR}/work/${label}.${name})
+        set(work ${CMAKE_CURRENT_BINARY_DIR}/scratch/${label}.${name})
         add_test(NAME ${label}.${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/support/in_empty_directory
             ${work} bash ${script})
         set_test_facts(${label}.${name} ${label} ${script} ${ARENITE_PROGRAM_SECONDS})

@@ -119,7 +119,7 @@ def nothing_is_left_for_later(tree):
 @rule(bad=[{"docs/a.md": "see /ho" "me/someone/arenite\n"}, {"src/os/a.c": '"/wo' 'rk/main"\n'},
            {"scripts/a": "cd /ro" "ot/x\n"}],
       good={"src/os/a.c": '"/proc/self/maps /tmp/x /usr/lib"\n',
-            "docs/a.md": "~/framework/work/x\n"})
+            "docs/a.md": "~/framework/made/x\n"})
 def no_path_of_one_machine(tree):
     """No path that exists on one machine only."""
     for path in tree.texts:
