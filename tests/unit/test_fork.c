@@ -10,6 +10,7 @@
 #include "thread/thread.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -27,6 +28,7 @@ struct busy {
 };
 
 static struct busy busy[THREADS];
+static uint32_t started;
 static uint32_t stop;
 static unsigned char *kept[KEPT];
 static struct random_source source;
@@ -37,6 +39,7 @@ static size_t kept_bytes(size_t i) {
 
 static void *work(void *argument) {
     struct busy *self = argument;
+    __atomic_fetch_add(&started, 1, __ATOMIC_RELEASE);
     while (__atomic_load_n(&stop, __ATOMIC_RELAXED) == 0) {
         size_t slot = random_below(&self->random, SLOTS);
         arenite_free(self->slots[slot]);
@@ -48,12 +51,17 @@ static void *work(void *argument) {
     return NULL;
 }
 
+/* Returns when all of them are at work: AddressSanitizer's own allocator holds locks while a thread
+ * starts, does not mend them at a fork, and the child would wait for them for ever. */
 static void start_threads(void) {
-    stop = 0;
+    started = stop = 0;
     for (size_t i = 0; i < THREADS; i++) {
         memset(&busy[i], 0, sizeof busy[i]);
         busy[i].random.state = random_bits(&source);
         assert_int_equal(pthread_create(&busy[i].handle, NULL, work, &busy[i]), 0);
+    }
+    while (__atomic_load_n(&started, __ATOMIC_ACQUIRE) < THREADS) {
+        sched_yield();
     }
 }
 
