@@ -29,6 +29,7 @@ struct block entry_find_block(void *memory, const char *operation, const void *c
 /* NULL: the active slab cannot serve it. */
 INLINE void *entry_malloc_quick(size_t bytes) {
     size_t class_index = class_of(bytes);
+    OPAQUE(class_index);
     return LIKELY(class_index < SLAB_CLASSES) ? slab_pop(thread_current->active[class_index])
                                               : NULL;
 }

@@ -118,9 +118,9 @@ READS_RACILY static bool lies_in_mapped_table(uintptr_t address, size_t length) 
 static void note_leaf(struct own_memory *own, uintptr_t address, const void *bytes, size_t length) {
     if (length == sizeof page_map.root[0] &&
         lies_in(address, length, page_map.root, sizeof page_map.root)) {
-        size_t offset;
-        memcpy(&offset, bytes, sizeof offset);
-        own->leaf = (uintptr_t)page_map.zero_leaf + offset;
+        size_t distance;
+        memcpy(&distance, bytes, sizeof distance);
+        own->leaf = (uintptr_t)page_map.zero_leaf + distance * sizeof(page_entry);
     }
 }
 

@@ -190,7 +190,7 @@ bool walk_mapped_blocks(struct walk *walk, walk_mapped_visitor visit, void *stat
 
 /* ---- page map and roots --------------------------------------------------------------------- */
 
-/* Root entries are offsets from the zero leaf, in the target's arithmetic. */
+/* Root entries are distances from the zero leaf in entries, in the target's arithmetic. */
 bool walk_page_entry(struct walk *walk, uint64_t address, uint64_t *entry) {
     size_t pointer = walk->registry.pointer_bytes;
     uint64_t root_entries = walk->root_bytes[WALK_ROOT_PAGE_MAP_ROOT] / pointer;
@@ -200,12 +200,12 @@ bool walk_page_entry(struct walk *walk, uint64_t address, uint64_t *entry) {
     }
     uint64_t granule = address >> walk->registry.granule_shift;
     uint64_t root_index = granule / leaf_entries % root_entries;
-    uint64_t offset;
+    uint64_t distance;
     if (!walk_word(walk, walk->roots[WALK_ROOT_PAGE_MAP_ROOT] + root_index * pointer, pointer,
-                   &offset)) {
+                   &distance)) {
         return false;
     }
-    uint64_t leaf = walk->roots[WALK_ROOT_PAGE_MAP_ZERO_LEAF] + offset;
+    uint64_t leaf = walk->roots[WALK_ROOT_PAGE_MAP_ZERO_LEAF] + distance * pointer;
     if (pointer == sizeof(uint32_t)) {
         leaf &= UINT32_MAX;
     }

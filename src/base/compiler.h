@@ -46,6 +46,17 @@
 #define LOAD_RELAXED(pointer) (*(pointer))
 #endif
 
+/* Hides from the compiler where a value came from: it must go on from the register that holds it,
+ * where it would rather go on from an earlier form of it and keep both. */
+#define OPAQUE(value) __asm__("" : "+r"(value))
+
+/* Puts what a function is about to return where it is returned, early: saves the last move. */
+#if defined(__x86_64__) || defined(__i386__)
+#define IN_RETURN_REGISTER(value) __asm__("" : "+a"(value))
+#else
+#define IN_RETURN_REGISTER(value) OPAQUE(value)
+#endif
+
 #define CACHE_LINE_BYTES 64
 #define CACHE_ALIGNED __attribute__((aligned(CACHE_LINE_BYTES)))
 

@@ -41,7 +41,7 @@ static bool is_mappable(uintptr_t end) {
     return (uint64_t)(end - 1) >> PAGE_MAP_ADDRESS_BITS == 0;
 }
 
-/* 0, or -ENOMEM. Offsets from the zero leaf wrap around, which unsigned arithmetic undoes. */
+/* 0, or -ENOMEM. Distances from the zero leaf wrap around, which unsigned arithmetic undoes. */
 static int create_leaf(size_t root) {
     if (page_map.root[root] != 0) {
         return 0;
@@ -50,8 +50,8 @@ static int create_leaf(size_t root) {
     if (leaf == NULL) {
         return -ENOMEM;
     }
-    size_t offset = (uintptr_t)leaf - (uintptr_t)page_map.zero_leaf;
-    __atomic_store_n(&page_map.root[root], offset, __ATOMIC_RELEASE);
+    size_t distance = ((uintptr_t)leaf - (uintptr_t)page_map.zero_leaf) / sizeof(page_entry);
+    __atomic_store_n(&page_map.root[root], distance, __ATOMIC_RELEASE);
     __atomic_add_fetch(&leaves.leaf_count, 1, __ATOMIC_RELAXED);
     return 0;
 }
@@ -81,14 +81,6 @@ int page_map_prepare(uintptr_t start, uintptr_t end) {
     return 0;
 }
 
-/* The entry of a granule, in a leaf of its own or in the zero leaf, which must not be written. */
-static page_entry *entry_of(uintptr_t granule) {
-    size_t root = (size_t)((granule >> PAGE_MAP_LEAF_BITS) & (PAGE_MAP_ROOT_ENTRIES - 1));
-    size_t offset = __atomic_load_n(&page_map.root[root], __ATOMIC_ACQUIRE);
-    uintptr_t leaf = (uintptr_t)page_map.zero_leaf + offset;
-    return (page_entry *)leaf + (granule & (PAGE_MAP_LEAF_ENTRIES - 1));
-}
-
 /* What an entry becomes when `wanted` is set on it. */
 static page_entry combined(page_entry present, page_entry wanted) {
     return present == 0 || present == wanted ? wanted : PAGE_NOT_RUN;
@@ -111,7 +103,7 @@ int page_map_set(uintptr_t start, uintptr_t end, void *record, enum page_kind ki
     page_entry wanted = page_entry_of(record, kind);
     struct granule_range range = granules_of(start, end);
     for (uintptr_t granule = range.first; granule < range.past; granule++) {
-        set_entry(entry_of(granule), wanted);
+        set_entry(page_map_slot(granule << GRANULE_SHIFT), wanted);
     }
     return 0;
 }
@@ -131,7 +123,7 @@ void page_map_clear(uintptr_t start, uintptr_t end, const void *record) {
     DEBUG_CHECK(record != NULL);
     struct granule_range range = granules_of(start, end);
     for (uintptr_t granule = range.first; granule < range.past; granule++) {
-        clear_entry(entry_of(granule), record);
+        clear_entry(page_map_slot(granule << GRANULE_SHIFT), record);
     }
 }
 

@@ -8,14 +8,14 @@
  *      address  47 ........ 32 | 31 ...... 16 | 15 ..... 0
  *               root index     | leaf index   | within the granule
  *
- * Root entries are byte offsets relative to a static leaf of zeros, so a root entry of zero leads
- * to zeros without a test. Entries are byte offsets too, from the page map itself, which begins
- * with a record of zeros: so "nothing of ours" is a record like any other, and whoever compares
- * its first word with something that is never 0 needs no test either. Only entries of runs are
- * plain offsets; others carry PAGE_NOT_RUN, which makes such a reader look at the second word of
- * their record. Addresses beyond the user half wrap onto some entry: every reader
- * compares the address with the bounds in the record before it believes anything, so wild
- * pointers are safe. On 32 bits one flat table serves.
+ * Root entries are distances from a static leaf of zeros, counted in entries, so a root entry of
+ * zero leads to zeros without a test. Entries are byte offsets, from the page map itself, which
+ * begins with a record of zeros: so "nothing of ours" is a record like any other, and whoever
+ * compares its first word with something that is never 0 needs no test either. Only entries of
+ * runs are plain offsets; others carry PAGE_NOT_RUN, which makes such a reader look at the second
+ * word of their record. Addresses beyond the user half wrap onto some entry: every reader compares
+ * the address with the bounds in the record before it believes anything, so wild pointers are
+ * safe. On 32 bits one flat table serves.
  *
  * I1: an entry of kind PAGE_CHUNKS or PAGE_RUN names the only thing of ours in its granule;
  *     PAGE_MIXED says that several share it and a search must decide.
@@ -69,24 +69,36 @@ typedef uintptr_t page_entry;
 struct page_map {
     CACHE_ALIGNED unsigned char nothing[PAGE_RECORD_BYTES];
     page_entry zero_leaf[PAGE_MAP_LEAF_ENTRIES];
-    size_t root[PAGE_MAP_ROOT_ENTRIES]; /* byte offsets from zero_leaf */
+    size_t root[PAGE_MAP_ROOT_ENTRIES]; /* where each leaf begins, in entries of zero_leaf */
 };
 
 extern struct page_map page_map;
 
-/* The entry for any address, mapped or wild. Never faults, never locks. Indexes are kept as byte
- * offsets: every free walks this way, and scaling them costs an instruction each. */
-INLINE page_entry page_map_get(const void *address) {
+/* Index of an address in its leaf. Where a leaf spans 4 GiB the low half of the address is enough,
+ * and needs no mask. */
+INLINE size_t page_map_leaf_index(uintptr_t address) {
+    if (GRANULE_SHIFT + PAGE_MAP_LEAF_BITS == 32) {
+        return (uint32_t)address >> GRANULE_SHIFT;
+    }
+    return address >> GRANULE_SHIFT & (PAGE_MAP_LEAF_ENTRIES - 1);
+}
+
+INLINE size_t page_map_root_index(uintptr_t address) {
+    return (uint64_t)address >> (GRANULE_SHIFT + PAGE_MAP_LEAF_BITS) & (PAGE_MAP_ROOT_ENTRIES - 1);
+}
+
+/* Where the entry of an address lies, in its leaf or in the leaf of zeros. Addresses are numbers
+ * here: a leaf is no part of the array from which its distance is counted. */
+INLINE page_entry *page_map_slot(uintptr_t address) {
     uintptr_t base = (uintptr_t)&page_map;
-    uintptr_t granule = (uintptr_t)address >> GRANULE_SHIFT;
-    size_t root = (granule >> PAGE_MAP_LEAF_BITS) * sizeof(size_t) &
-                  (PAGE_MAP_ROOT_ENTRIES - 1) * sizeof(size_t);
-    size_t leaf = granule * sizeof(page_entry) & (PAGE_MAP_LEAF_ENTRIES - 1) * sizeof(page_entry);
-    const size_t *root_entry = (const size_t *)(base + root + offsetof(struct page_map, root));
-    uintptr_t leaves = base + LOAD_RELAXED(root_entry);
-    const page_entry *entry =
-        (const page_entry *)(leaves + leaf + offsetof(struct page_map, zero_leaf));
-    return LOAD_RELAXED(entry);
+    const size_t *root = (const size_t *)(base + offsetof(struct page_map, root));
+    size_t index = LOAD_RELAXED(&root[page_map_root_index(address)]) + page_map_leaf_index(address);
+    return (page_entry *)(base + offsetof(struct page_map, zero_leaf) + index * sizeof(page_entry));
+}
+
+/* The entry for any address, mapped or wild. Never faults, never locks. */
+INLINE page_entry page_map_get(const void *address) {
+    return LOAD_RELAXED(page_map_slot((uintptr_t)address));
 }
 
 INLINE enum page_kind page_entry_kind(page_entry entry) {

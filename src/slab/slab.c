@@ -5,11 +5,13 @@
 #include "os/os.h"
 #include "os/report.h"
 
+/* Stands for the guard of a slab that has none; at offset 0, where its address is looked at. */
 static struct slot no_slot;
+#define NO_SLOT (SLAB_CHECKS ? &no_slot : NULL)
 
 struct slab slab_none = {
-    .free = &no_slot,
-    .start = (uintptr_t)&no_slot,
+    .free = NO_SLOT,
+    .start = (uintptr_t)NO_SLOT,
     .tag = 1, /* no_slot never carries it */
     .mark = 1,
 };

@@ -101,9 +101,14 @@ extern struct slab slab_none;
 #define SLAB_CHECKS true
 #endif
 
+/* The offset that leads to a slot; granules are aligned to their size. */
+INLINE slot_offset slab_offset_of(uintptr_t address) {
+    return (slot_offset)(address & (GRANULE_BYTES - 1));
+}
+
 /* Whether the first of the list is a slot to hand out: not the guard, not damaged. */
 INLINE bool slab_gives(const struct slab *slab, const struct slot *slot) {
-    return SLAB_CHECKS ? slot->tag == slab->tag : (uintptr_t)slot != slab->start;
+    return SLAB_CHECKS ? slot->tag == slab->tag : slab_offset_of((uintptr_t)slot) != 0;
 }
 
 INLINE void slot_set_tag(struct slot *slot, uint32_t tag) {
@@ -119,14 +124,10 @@ INLINE bool slab_tag_is_right(const struct slab *slab, const struct slot *slot) 
 
 /* ---- fast paths ------------------------------------------------------------------------------ */
 
-/* The offset that leads to a slot; granules are aligned to their size. */
-INLINE slot_offset slab_offset_of(uintptr_t address) {
-    return (slot_offset)(address & (GRANULE_BYTES - 1));
-}
-
 /* Takes a slot; NULL when the list is empty or damaged (slab_is_empty_list tells). */
 INLINE void *slab_pop(struct slab *slab) {
     struct slot *slot = slab->free;
+    IN_RETURN_REGISTER(slot);
     if (UNLIKELY(!slab_gives(slab, slot))) {
         return NULL;
     }
