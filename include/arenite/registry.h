@@ -54,10 +54,12 @@ _Static_assert(sizeof(struct arenite_field) == 64, "rows have the same layout ev
 /* Where an option's value came from, weakest first. */
 enum arenite_option_source {
     ARENITE_OPTION_DEFAULT,
+    ARENITE_OPTION_PROFILE,     /* another profile's default */
     ARENITE_OPTION_TUNABLE,     /* GLIBC_TUNABLES */
     ARENITE_OPTION_VARIABLE,    /* MALLOC_ARENA_MAX and its kind */
     ARENITE_OPTION_ENVIRONMENT, /* ARENITE_OPTIONS */
-    ARENITE_OPTION_CALL,        /* mallopt */
+    ARENITE_OPTION_CALL,        /* mallopt; as strong as the next */
+    ARENITE_OPTION_SET,         /* arenite_option_set */
 };
 
 struct arenite_option_state {

@@ -4,10 +4,7 @@
  * Return values are glibc's: 0 for a refused M_MXFAST, else 1, for numbers nobody knows too. Like
  * there, the main arena's fast chunks are merged first, whatever is asked for. */
 #include "api/names.h"
-#include "api/options.h"
-#include "api/start.h"
-#include "chunk/fast_bin.h"
-#include "thread/operation.h"
+#include "api/option_change.h"
 
 #include "arenite/arenite.h"
 
@@ -32,38 +29,22 @@ static bool convert(enum option_id id, int value, uint64_t *converted) {
     }
 }
 
-static int set_option(int number, int value) {
-    for (enum option_id id = 0; id < OPTION_COUNT; id++) {
-        uint64_t converted;
-        if (options[id].number != number || number == 0) {
-            continue;
-        }
-        if (!convert(id, value, &converted)) {
-            return 1;
-        }
-        return options_set(id, converted, ARENITE_OPTION_CALL) ? 1 : 0;
+static enum option_id find_number(int number) {
+    enum option_id id = 0;
+    while (id < OPTION_COUNT && (number == 0 || options[id].number != number)) {
+        id++;
     }
-    return 1;
+    return id;
 }
 
 API_EXPORT_WEAK int API(mallopt)(int number, int value) {
-    start_ensure();
-    bool outermost = operation_enter();
-    bool locked = arena_is_usable(&main_arena);
-    if (locked && outermost) {
-        arena_lock(&main_arena);
-    } else if (locked) {
-        locked = arena_try_lock(&main_arena);
+    enum option_id id = find_number(number);
+    uint64_t converted = 0;
+    if (id == OPTION_COUNT || !convert(id, value, &converted)) {
+        (void)option_change(OPTION_COUNT, 0, ARENITE_OPTION_CALL);
+        return 1;
     }
-    if (locked) {
-        fast_bin_consolidate(&main_arena);
-    }
-    int result = set_option(number, value);
-    if (locked) {
-        arena_unlock(&main_arena);
-    }
-    operation_leave();
-    return result;
+    return option_change(id, converted, ARENITE_OPTION_CALL) ? 1 : 0;
 }
 
 API_LIBC_ALIAS(mallopt);

@@ -1,5 +1,5 @@
-/* options.c - the table of options, their parser, and what each value does.
- * Layer: api (includes thread and below). See options.h.
+/* options.c - the table of options, the places they are read from, and what each value does.
+ * Layer: api (includes thread and below). See options.h; values as texts are option_value.c's.
  *
  * Texts are pieces of the environment, never copied but for messages. */
 #include "api/options.h"
@@ -8,6 +8,7 @@
 #include "chunk/quick.h"
 #include "os/os.h"
 #include "os/report.h"
+#include "pages/policy.h"
 
 #include <limits.h>
 #include <malloc.h>
@@ -16,61 +17,114 @@
 const struct option options[OPTION_COUNT] = {
 /* The formatter would take the designator apart. */
 /* clang-format off */
-#define OPTION(id, name, type, normal, least, most, number, variable, tunable, help)            \
-    [OPTION_##id] = {#name, OPTION_TYPE_##type, normal, least, most, number, variable, tunable, \
-                     help},
+#define OPTION(id, name, type, unit, normal, least, most, when, number, variable, tunable, help) \
+    [OPTION_##id] = {#name,  OPTION_TYPE_##type, unit,   normal,   least,   most, \
+                     OPTION_WHEN_##when, number, variable, tunable, help},
 /* clang-format on */
 #include "api/options.def"
 };
 
 struct arenite_option_state option_states[OPTION_COUNT] = {
-#define OPTION(id, name, type, normal, least, most, number, variable, tunable, help) \
+#define OPTION(id, name, type, unit, normal, least, most, when, number, variable, tunable, help) \
     [OPTION_##id] = {#name, normal, ARENITE_OPTION_DEFAULT, 0},
 #include "api/options.def"
 };
 
 /* ---- effects -------------------------------------------------------------------------------- */
 
-static void apply(enum option_id id, size_t value) {
+/* A profile's own default, where it is not the table's. */
+static void take_default(enum option_id id, uint64_t value) {
+    option_states[id].value = value;
+    option_states[id].source =
+        value == options[id].normal ? ARENITE_OPTION_DEFAULT : ARENITE_OPTION_PROFILE;
+}
+
+static void apply_profile(enum profile profile) {
+    params_use_profile(profile);
+    if (profile == PROFILE_DEFAULT) {
+        policy_use_defaults();
+    } else {
+        policy_use_ptmalloc();
+    }
+    take_default(OPTION_TCACHE_COUNT, params.quick_count);
+    take_default(OPTION_RETAIN, policy.retain_bytes);
+    take_default(OPTION_RETAIN_PERCENT, policy.retain_percent);
+    take_default(OPTION_RETAIN_DECAY, policy.decay_ms);
+    take_default(OPTION_REGION_CACHE, policy.region_bytes);
+}
+
+static void apply_trim_threshold(size_t bytes) {
+    params_set_trim_threshold(bytes);
+    policy.keeps_all = bytes == SIZE_MAX;
+}
+
+static void apply_to_policy(enum option_id id, uint64_t value) {
+    switch (id) {
+    case OPTION_RETAIN:
+        policy.retain_bytes = (size_t)value;
+        break;
+    case OPTION_RETAIN_PERCENT:
+        policy.retain_percent = (size_t)value;
+        break;
+    case OPTION_RETAIN_DECAY:
+        policy.decay_ms = (size_t)value;
+        break;
+    case OPTION_REGION_CACHE:
+        policy.region_bytes = (size_t)value;
+        break;
+    case OPTION_HELPER:
+        policy.has_helper = value != 0;
+        break;
+    case OPTION_LIMIT:
+        policy.limit = value;
+        break;
+    case OPTION_SOFT_LIMIT:
+        policy.soft_limit = value;
+        break;
+    default:
+        break; /* looked up when it is needed */
+    }
+}
+
+static void apply(enum option_id id, uint64_t value) {
+    size_t size = (size_t)value;
     switch (id) {
     case OPTION_PROFILE:
-        params_use_profile((enum profile)value);
-        option_states[OPTION_TCACHE_COUNT].value = params.quick_count;
+        apply_profile((enum profile)value);
         break;
     case OPTION_ARENA_MAX:
-        params.arena_max = value;
+        params.arena_max = size;
         break;
     case OPTION_ARENA_TEST:
-        params.arena_test = value;
+        params.arena_test = size;
         break;
     case OPTION_MMAP_THRESHOLD:
-        params_set_mmap_threshold(value);
+        params_set_mmap_threshold(size);
         break;
     case OPTION_MMAP_MAX:
-        params_set_mmap_max(value);
+        params_set_mmap_max(size);
         break;
     case OPTION_TRIM_THRESHOLD:
-        params_set_trim_threshold(value);
+        apply_trim_threshold(size);
         break;
     case OPTION_TOP_PAD:
-        params_set_top_pad(value);
+        params_set_top_pad(size);
         break;
     case OPTION_PERTURB:
         params.perturb = (int)(value & 0xff);
         break;
     case OPTION_MXFAST:
-        params_set_fast_max(value);
+        params_set_fast_max(size);
         break;
     case OPTION_TCACHE_COUNT:
-        params.quick_count = value;
+        params.quick_count = size;
         break;
     case OPTION_TCACHE_MAX:
-        params.quick_bytes = chunk_bytes_for(value);
+        params.quick_bytes = chunk_bytes_for(size);
         break;
-    case OPTION_STATS_AT_EXIT:
-    case OPTION_COUNT:
     default:
-        break; /* looked up when it is needed */
+        apply_to_policy(id, value);
+        break;
     }
 }
 
@@ -78,41 +132,35 @@ bool options_set(enum option_id id, uint64_t value, enum arenite_option_source s
     if (value < options[id].least || value > options[id].most) {
         return false;
     }
-    apply(id, (size_t)value);
+    apply(id, value);
     option_states[id].value = value;
     option_states[id].source = source;
     return true;
 }
 
-/* ---- texts ---------------------------------------------------------------------------------- */
-
-/* A piece of text that no NUL ends. */
-struct text {
-    const char *start;
-    size_t length;
-};
-
-static struct text text_of(const char *string) {
-    return (struct text){string, strlen(string)};
-}
-
-static bool text_equals(struct text text, const char *string) {
-    return strlen(string) == text.length && memcmp(text.start, string, text.length) == 0;
-}
-
-/* Cuts off what stands before the first separator; the rest starts behind it. */
-static struct text text_cut(struct text *rest, char separator) {
-    struct text piece = {rest->start, 0};
-    while (piece.length < rest->length && piece.start[piece.length] != separator) {
-        piece.length++;
+uint64_t options_get(enum option_id id) {
+    switch (id) {
+    case OPTION_MMAP_THRESHOLD:
+        return params_mmap_threshold();
+    case OPTION_TRIM_THRESHOLD:
+        return __atomic_load_n(&params.trim_threshold, __ATOMIC_RELAXED);
+    default:
+        return option_states[id].value;
     }
-    size_t skipped = piece.length < rest->length ? piece.length + 1 : piece.length;
-    rest->start += skipped;
-    rest->length -= skipped;
-    return piece;
 }
+
+enum option_id options_find(struct text name) {
+    enum option_id id = 0;
+    while (id < OPTION_COUNT && !text_equals(name, options[id].name)) {
+        id++;
+    }
+    return id;
+}
+
+/* ---- messages ------------------------------------------------------------------------------- */
 
 #define SHOWN_BYTES 48
+#define ALLOWED_BYTES 120
 
 /* For messages: a copy that ends in NUL, shortened if it is long. */
 struct shown {
@@ -126,123 +174,11 @@ static struct shown show(struct text text) {
     return shown;
 }
 
-/* ---- values --------------------------------------------------------------------------------- */
-
-static int digit_value(char c) {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : INT_MAX;
-}
-
-/* Digits in decimal, or in hexadecimal behind 0x; returns how many characters they take, 0 when
- * there are none or the number does not fit. */
-static size_t parse_digits(struct text text, uint64_t *value) {
-    bool is_hex = text.length > 2 && text.start[0] == '0' && (text.start[1] | 0x20) == 'x';
-    int base = is_hex ? 16 : 10;
-    size_t first = is_hex ? 2 : 0;
-    size_t at = first;
-    *value = 0;
-    for (; at < text.length && digit_value(text.start[at]) < base; at++) {
-        uint64_t digit = (uint64_t)digit_value(text.start[at]);
-        if (__builtin_mul_overflow(*value, (uint64_t)base, value) ||
-            __builtin_add_overflow(*value, digit, value)) {
-            return 0;
-        }
-    }
-    return at == first ? 0 : at;
-}
-
-/* 64K, 2M, 1G: the shift that a suffix means, or -1. */
-static int suffix_shift(struct text suffix) {
-    if (suffix.length == 0) {
-        return 0;
-    }
-    static const char letters[] = "kmgt";
-    for (int i = 0; letters[i] != '\0'; i++) {
-        if (suffix.length == 1 && (suffix.start[0] | 0x20) == letters[i]) {
-            return 10 * (i + 1);
-        }
-    }
-    return -1;
-}
-
-static bool parse_number(const struct option *option, struct text text, uint64_t *value) {
-    if (text_equals(text, "-1") && option->most == SIZE_MAX) {
-        *value = SIZE_MAX;
-        return true;
-    }
-    size_t digits = parse_digits(text, value);
-    struct text suffix = {text.start + digits, text.length - digits};
-    if (digits == 0 || (suffix.length != 0 && option->type != OPTION_TYPE_SIZE)) {
-        return false;
-    }
-    int shift = suffix_shift(suffix);
-    if (shift < 0 || *value > UINT64_MAX >> shift) {
-        return false;
-    }
-    *value <<= shift;
-    return true;
-}
-
-static bool parse_word(struct text text, const char *const words[], size_t count, uint64_t *value) {
-    for (size_t i = 0; i < count; i++) {
-        if (text_equals(text, words[i])) {
-            *value = i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool parse_profile(struct text text, uint64_t *value) {
-    static const char *const words[] = {"default", "ptmalloc", "glibc"}; /* as enum profile */
-    return parse_word(text, words, sizeof words / sizeof words[0], value);
-}
-
-static bool parse_flag(struct text text, uint64_t *value) {
-    static const char *const words[] = {"0", "1", "no", "yes", "off", "on", "false", "true"};
-    bool known = parse_word(text, words, sizeof words / sizeof words[0], value);
-    *value %= 2;
-    return known;
-}
-
-static bool parse_value(const struct option *option, struct text text, uint64_t *value) {
-    switch (option->type) {
-    case OPTION_TYPE_FLAG:
-        return parse_flag(text, value);
-    case OPTION_TYPE_PROFILE:
-        return parse_profile(text, value);
-    default:
-        return parse_number(option, text, value);
-    }
-}
-
-/* ---- messages ------------------------------------------------------------------------------- */
-
-/* "a size" or "a number", as a wrong value's message calls what is wanted. */
-static const char *noun_of(const struct option *option) {
-    return option->type == OPTION_TYPE_SIZE ? "bytes, or a size as 64K, 2M or 1G," : "a number";
-}
-
 static void report_value(const char *place, const struct option *option, struct text text) {
-    struct shown shown = show(text);
-    if (option->type == OPTION_TYPE_FLAG) {
-        report_line("%s: %s=%s ignored: allowed are 0 and 1", place, option->name, shown.text);
-    } else if (option->type == OPTION_TYPE_PROFILE) {
-        report_line("%s: %s=%s ignored: allowed are default, ptmalloc and glibc", place,
-                    option->name, shown.text);
-    } else if (option->most == SIZE_MAX) {
-        report_line("%s: %s=%s ignored: allowed is %s from %llu on, or -1 for no limit", place,
-                    option->name, shown.text, noun_of(option), (unsigned long long)option->least);
-    } else {
-        report_line("%s: %s=%s ignored: allowed is %s from %llu to %llu", place, option->name,
-                    shown.text, noun_of(option), (unsigned long long)option->least,
-                    (unsigned long long)option->most);
-    }
+    char allowed[ALLOWED_BYTES];
+    option_print_allowed(option, allowed, sizeof allowed);
+    report_line("%s: %s=%s ignored: the value is not allowed; allowed is %s", place, option->name,
+                show(text).text, allowed);
 }
 
 /* Levenshtein's distance: insertions, deletions and replacements that make one of the other. */
@@ -271,7 +207,7 @@ static size_t name_distance(struct text text, const char *name) {
     return begins ? 0 : edit_distance(text, name);
 }
 
-/* NULL when none is near: a third of the letters may be wrong. */
+/* NULL when none is near: half of the letters may be wrong. */
 static const char *nearest_name(struct text text) {
     size_t best = 0;
     for (size_t id = 1; id < OPTION_COUNT; id++) {
@@ -279,7 +215,7 @@ static const char *nearest_name(struct text text) {
             best = id;
         }
     }
-    bool is_near = text.length != 0 && 3 * name_distance(text, options[best].name) <= text.length;
+    bool is_near = text.length != 0 && 2 * name_distance(text, options[best].name) <= text.length;
     return is_near ? options[best].name : NULL;
 }
 
@@ -288,8 +224,21 @@ static const char *nearest_name(struct text text) {
 static void take_value(const char *place, enum option_id id, struct text text,
                        enum arenite_option_source source) {
     uint64_t value;
-    if (!parse_value(&options[id], text, &value) || !options_set(id, value, source)) {
+    if (!option_parse(&options[id], text, &value) || !options_set(id, value, source)) {
         report_value(place, &options[id], text);
+    }
+}
+
+/* A long name is cut, as far from every real one as before. */
+static void report_name(const char *place, struct text name, const char *problem) {
+    struct shown shown = show(name);
+    name.length = name.length < ARENITE_NAME_BYTES ? name.length : ARENITE_NAME_BYTES;
+    const char *nearest = nearest_name(name);
+    if (nearest != NULL) {
+        report_line("%s: %s ignored: %s; the nearest is %s=VALUE (`arenite options` lists all)",
+                    place, shown.text, problem, nearest);
+    } else {
+        report_line("%s: %s ignored: %s; `arenite options` lists them", place, shown.text, problem);
     }
 }
 
@@ -298,26 +247,13 @@ static void take_option(struct text item) {
     static const char place[] = "ARENITE_OPTIONS";
     struct text value = item;
     struct text name = text_cut(&value, '=');
-    bool has_value = name.length < item.length;
-    for (enum option_id id = 0; id < OPTION_COUNT; id++) {
-        if (text_equals(name, options[id].name) && has_value) {
-            if (id != OPTION_PROFILE) {
-                take_value(place, id, value, ARENITE_OPTION_ENVIRONMENT);
-            }
-            return;
-        }
-    }
-    struct shown shown = show(name);
-    if (name.length >= ARENITE_NAME_BYTES) {
-        name.length = ARENITE_NAME_BYTES;
-    }
-    const char *problem = has_value ? "no option has this name" : "NAME=VALUE is wanted";
-    const char *nearest = nearest_name(name);
-    if (nearest != NULL) {
-        report_line("%s: %s ignored: %s; the nearest is %s=VALUE", place, shown.text, problem,
-                    nearest);
-    } else {
-        report_line("%s: %s ignored: %s; docs/options.md lists them", place, shown.text, problem);
+    enum option_id id = options_find(name);
+    if (name.length == item.length) {
+        report_name(place, name, "NAME=VALUE is wanted");
+    } else if (id == OPTION_COUNT) {
+        report_name(place, name, "no option has this name");
+    } else if (id != OPTION_PROFILE) {
+        take_value(place, id, value, ARENITE_OPTION_ENVIRONMENT);
     }
 }
 

@@ -53,6 +53,7 @@ bool params_set_mmap_max(size_t count) {
 
 bool params_set_trim_threshold(size_t bytes) {
     params.trim_threshold = bytes;
+    params.keep_bytes = 0; /* what is asked for is what is done */
     params.dynamic = false;
     return true;
 }
@@ -82,10 +83,10 @@ void params_adapt(size_t bytes) {
 }
 
 void params_note_regrowth(size_t bytes) {
-    if (params.step_bytes == 0) {
+    size_t keep = 2 * __atomic_load_n(&params.keep_bytes, __ATOMIC_RELAXED);
+    if (keep == 0) {
         return;
     }
-    size_t keep = 2 * __atomic_load_n(&params.keep_bytes, __ATOMIC_RELAXED);
     keep = keep > 2 * bytes ? keep : 2 * bytes;
     keep = keep < KEEP_MAX_BYTES ? keep : KEEP_MAX_BYTES;
     __atomic_store_n(&params.keep_bytes, keep, __ATOMIC_RELAXED);

@@ -122,6 +122,9 @@ static void free_slot(struct slab *slab, struct slot *slot) {
     if (UNLIKELY(slab_looks_free(slab, slot))) {
         expect_live(slab, slot, "double free");
     }
+    if (UNLIKELY(params.perturb != 0)) {
+        memset(slot, params.perturb, slab->slot_bytes);
+    }
     struct thread *thread = outermost ? thread_attach() : thread_own;
     if (outermost && slab->owner == thread) {
         slabs_free(thread, slab, slot);

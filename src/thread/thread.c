@@ -100,7 +100,7 @@ static void join_arena(struct thread *thread) {
     thread->arena = first_arena();
     thread->attached = 1;
     __atomic_add_fetch(&attached_count, 1, __ATOMIC_RELAXED);
-    thread->view = thread;
+    thread->view = params.slabs && params.perturb != 0 ? &thread_detoured : thread;
     slabs_init(thread);
     remote_open(thread);
     open_lists(thread);
@@ -135,6 +135,12 @@ void thread_detour(struct thread *thread, bool on) {
     operation_enter();
     __atomic_store_n(&thread->view, on ? &thread_detoured : thread, __ATOMIC_RELAXED);
     operation_leave();
+}
+
+void thread_detour_all(bool on) {
+    for (struct thread *thread = thread_first(); thread != NULL; thread = thread->next) {
+        thread_detour(thread, on);
+    }
 }
 
 void operation_tell(enum thread_event event, void *memory, size_t bytes) {

@@ -98,6 +98,8 @@ struct thread *thread_switch(struct thread *thread);
  * from the thread's next slow operation on (from now on for the caller's own). Any thread may call
  * it. */
 void thread_detour(struct thread *thread, bool on);
+/* The same for every thread that there is; new ones are detoured while params.perturb is set. */
+void thread_detour_all(bool on);
 
 /* What a detoured thread did: the blocks its calls returned and freed. */
 enum thread_event {

@@ -8,17 +8,19 @@ from tidy import main, rule
 
 TABLE = "src/api/options.def"
 PAGE = "docs/options.md"
-TYPES = {"COUNT": "number", "SIZE": "size", "FLAG": "flag", "PROFILE": "name"}
-PROFILES = ["default", "ptmalloc", "glibc"]
+TYPES = {"COUNT": "number", "SIZE": "size", "TIME": "duration", "FLAG": "flag", "WORD": "word",
+         "BUDGET": "budget"}
 # Defaults and ends of ranges that the table names, on 64 bits.
 NAMED = {"SIZE_MAX": "no limit", "INT_MAX": "2147483647", "MMAP_MAX_DEFAULT": "65536",
          "MMAP_THRESHOLD_DEFAULT_BYTES": "131072", "TRIM_THRESHOLD_DEFAULT_BYTES": "131072",
          "TOP_PAD_DEFAULT_BYTES": "131072", "FAST_DEFAULT_BYTES": "128",
          "FAST_REQUEST_MAX_BYTES": "160", "QUICK_COUNT_DEFAULT": "7", "QUICK_COUNT_MAX": "65535",
          "QUICK_MAX_BYTES - SIZE_BYTES": "1032",
-         **{f"PROFILE_{name.upper()}": f"`{name}`" for name in PROFILES}}
-SAMPLE = 'OPTION(A, a, SIZE, 0, 0, SIZE_MAX, M_A, "V", "g.a",\n       "what it does")\n'
-SAMPLE_ROW = "| `a` | size | 0 | 0 to no limit | `M_A` | `V` | `g.a` |\n"
+         "RETAIN_DEFAULT_BYTES": "1048576", "RETAIN_DEFAULT_PERCENT": "3",
+         "RETAIN_DECAY_DEFAULT_MS": "10000", "REGION_CACHE_DEFAULT_BYTES": "67108864"}
+SAMPLE = ('OPTION(A, a, SIZE, "bytes", 0, 0, SIZE_MAX, ANY, M_A, "V", "g.a",\n'
+          '       "what it does")\n')
+SAMPLE_ROW = "| `a` | size | bytes | 0 | 0 to no limit | any time | `M_A` | `V` | `g.a` |\n"
 SAMPLE_HELP = "- `a`: what it\n  does.\n"
 
 
@@ -32,13 +34,17 @@ def options(text):
 
 def row_of(option):
     """The row of the page's table that an option must have."""
-    _, name, kind, normal, least, most, number, variable, tunable, _ = option
-    named = [NAMED.get(value, value) for value in (normal, least, most)]
+    _, name, kind, unit, normal, least, most, when, number, variable, tunable, _ = option
+    normal, least, most = (NAMED.get(value, value) for value in (normal, least, most))
     places = [f"`{text}`" if text not in ("", "0") else "" for text in (number, variable, tunable)]
-    allowed = f"{named[1]} to {named[2]}"
-    if kind == "PROFILE":
-        allowed = ", ".join(f"`{profile}`" for profile in PROFILES)
-    cells = [f"`{name}`", TYPES[kind], named[0], allowed, *places]
+    allowed = f"{least} to {most}"
+    if kind == "WORD":
+        words = unit.split("|")
+        unit, normal, allowed = "", f"`{words[0]}`", ", ".join(f"`{word}`" for word in words)
+    if kind == "BUDGET":
+        allowed = "bytes, `cgroup`, `cgroup:90%`"
+    cells = [f"`{name}`", TYPES[kind], unit, normal, allowed,
+             "at start" if when == "START" else "any time", *places]
     return re.sub(" +", " ", "| " + " | ".join(cells) + " |")
 
 

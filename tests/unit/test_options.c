@@ -3,9 +3,11 @@
 #include "api/options.h"
 
 #include "chunk/params.h"
+#include "pages/policy.h"
 
 #include "test_child.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <malloc.h>
 #include <setjmp.h>
@@ -16,6 +18,7 @@
 #include <cmocka.h>
 
 #include "arenite/arenite.h"
+#include "arenite/options.h"
 
 /* ---- values --------------------------------------------------------------------------------- */
 
@@ -54,6 +57,21 @@ static void test_values(void **state) {
     expect("tcache_count=65535,tcache_max=0", "tcache_count=65535\ntcache_max=0\n");
 }
 
+/* Every kind of suffix, in either case. */
+static void test_units(void **state) {
+    (void)state;
+    expect("retain_decay=500ms", "retain_decay=500\n");
+    expect("retain_decay=500", "retain_decay=500\n");
+    expect("retain_decay=2S", "retain_decay=2000\n");
+    expect("retain_decay=3min", "retain_decay=180000\n");
+    expect("limit=3T", "limit=3298534883328\n");
+    char text[100];
+    snprintf(text, sizeof text, "limit=%llu\n", (unsigned long long)POLICY_OF_CGROUP + 100);
+    expect("limit=cgroup", text);
+    snprintf(text, sizeof text, "soft_limit=%llu\n", (unsigned long long)POLICY_OF_CGROUP + 85);
+    expect("soft_limit=cgroup:85%", text);
+}
+
 static void test_no_limit(void **state) {
     (void)state;
     char text[64];
@@ -63,47 +81,64 @@ static void test_no_limit(void **state) {
 
 /* ---- what is wrong -------------------------------------------------------------------------- */
 
-#define SIZE_WANTED "allowed is bytes, or a size as 64K, 2M or 1G, from 0 "
+/* One wrong value: its whole line. */
+static void expect_refused(const char *setting, const char *allowed) {
+    char text[400];
+    snprintf(text, sizeof text,
+             "arenite: ARENITE_OPTIONS: %s ignored: the value is not allowed; allowed is %s\n",
+             setting, allowed);
+    expect(setting, text);
+}
+
+#define BYTES "bytes, or a size as 64K, 2M or 1G, from 0 "
+#define BUDGET "bytes, a size as 500M, cgroup, or a part as cgroup:90%; 0 for none"
 
 static void test_wrong_values(void **state) {
     (void)state;
-    expect("mmap_max=-1",
-           "arenite: ARENITE_OPTIONS: mmap_max=-1 ignored: allowed is a number from 0 to "
-           "2147483647\n");
-    expect("tcache_count=65536,arena_max=2",
-           "arenite: ARENITE_OPTIONS: tcache_count=65536 ignored: allowed is a number from 0 to "
-           "65535\narena_max=2\n");
-    expect("top_pad=",
-           "arenite: ARENITE_OPTIONS: top_pad= ignored: " SIZE_WANTED "on, or -1 for no limit\n");
-    expect("top_pad=64KB", "arenite: ARENITE_OPTIONS: top_pad=64KB ignored: " SIZE_WANTED
-                           "on, or -1 for no limit\n");
-    expect("top_pad=99999999999999999999",
-           "arenite: ARENITE_OPTIONS: top_pad=99999999999999999999 ignored: " SIZE_WANTED
-           "on, or -1 for no limit\n");
-    expect("top_pad=18014398509481984K",
-           "arenite: ARENITE_OPTIONS: top_pad=18014398509481984K ignored: " SIZE_WANTED
-           "on, or -1 for no limit\n");
-    expect("arena_max=4K",
-           "arenite: ARENITE_OPTIONS: arena_max=4K ignored: allowed is a number from 0 on, or -1 "
-           "for no limit\n");
-    expect("stats_at_exit=2",
-           "arenite: ARENITE_OPTIONS: stats_at_exit=2 ignored: allowed are 0 and 1\n");
+    expect_refused("mmap_max=-1", "a number from 0 to 2147483647");
+    expect_refused("tcache_count=65536", "a number from 0 to 65535");
+    expect_refused("top_pad=", BYTES "on, or -1 for no limit");
+    expect_refused("top_pad=64KB", BYTES "on, or -1 for no limit");
+    expect_refused("top_pad=99999999999999999999", BYTES "on, or -1 for no limit");
+    expect_refused("top_pad=18014398509481984K", BYTES "on, or -1 for no limit");
+    expect_refused("top_pad=-2", BYTES "on, or -1 for no limit");
+    expect_refused("arena_max=4K", "a number from 0 on, or -1 for no limit");
+    expect_refused("mxfast=200", BYTES "to 160");
+    expect_refused("stats_at_exit=2", "0 or 1");
+    expect_refused("profile=musl", "one of default/ptmalloc/glibc");
+    expect_refused("profile=", "one of default/ptmalloc/glibc");
+    expect_refused("retain_decay=5h", "milliseconds, or a time as 500ms, 10s or 2min, from 0 to "
+                                      "3600000");
+    expect_refused("retain_decay=61min", "milliseconds, or a time as 500ms, 10s or 2min, from 0 to "
+                                         "3600000");
+    expect_refused("limit=cgroup:0%", BUDGET);
+    expect_refused("limit=cgroup:101%", BUDGET);
+    expect_refused("limit=cgroup:90", BUDGET);
+    expect_refused("limit=group", BUDGET);
+    expect_refused("limit=9223372036854775808", BUDGET);
 }
+
+static void expect_unknown(const char *list, const char *name, const char *rest) {
+    char text[400];
+    snprintf(text, sizeof text, "arenite: ARENITE_OPTIONS: %s ignored: %s\n", name, rest);
+    expect(list, text);
+}
+
+#define NEAREST(name) \
+    "no option has this name; the nearest is " name "=VALUE (`arenite options` lists all)"
 
 static void test_wrong_names(void **state) {
     (void)state;
-    expect("arenamax=2", "arenite: ARENITE_OPTIONS: arenamax ignored: no option has this name; the "
-                         "nearest is arena_max=VALUE\n");
-    expect("trim=2", "arenite: ARENITE_OPTIONS: trim ignored: no option has this name; the nearest "
-                     "is trim_threshold=VALUE\n");
-    expect("stats_at_exit", "arenite: ARENITE_OPTIONS: stats_at_exit ignored: NAME=VALUE is "
-                            "wanted; the nearest is stats_at_exit=VALUE\n");
-    expect("perturbe=1", "arenite: ARENITE_OPTIONS: perturbe ignored: no option has this name; the "
-                         "nearest is perturb=VALUE\n");
-    expect("=,foo=1", "arenite: ARENITE_OPTIONS:  ignored: no option has this name; "
-                      "docs/options.md lists them\n"
-                      "arenite: ARENITE_OPTIONS: foo ignored: no option has this name; "
-                      "docs/options.md lists them\n");
+    expect_unknown("arenamax=2", "arenamax", NEAREST("arena_max"));
+    expect_unknown("trim=2", "trim", NEAREST("trim_threshold"));
+    expect_unknown("perturbe=1", "perturbe", NEAREST("perturb"));
+    expect_unknown("mmapthreshold=1", "mmapthreshold", NEAREST("mmap_threshold"));
+    expect_unknown("profil=1", "profil", NEAREST("profile"));
+    expect_unknown("stats_at_exit", "stats_at_exit",
+                   "NAME=VALUE is wanted; the nearest is stats_at_exit=VALUE (`arenite options` "
+                   "lists all)");
+    expect_unknown("=", "", "no option has this name; `arenite options` lists them");
+    expect_unknown("zzzzzz=1", "zzzzzz", "no option has this name; `arenite options` lists them");
 }
 
 /* ---- profiles ------------------------------------------------------------------------------- */
@@ -137,8 +172,8 @@ static void test_profiles(void **state) {
     expect_engine("profile=glibc,profile=default",
                   "slabs 1 charges 0 lists 7 step 262144 tcache_count 7 top_pad 131072\n");
     expect_engine("profile=musl",
-                  "arenite: ARENITE_OPTIONS: profile=musl ignored: allowed are default, ptmalloc "
-                  "and glibc\n"
+                  "arenite: ARENITE_OPTIONS: profile=musl ignored: the value is not allowed; "
+                  "allowed is one of default/ptmalloc/glibc\n"
                   "slabs 1 charges 0 lists 7 step 262144 tcache_count 7 top_pad 131072\n");
 }
 
@@ -223,11 +258,74 @@ static void test_mallopt(void **state) {
     assert_int_equal(arenite_mallopt(4711, 1), 1);
 }
 
+/* ---- arenite_option_get, _set and _at -------------------------------------------------------- */
+
+static void expect_in_force(const char *name, const char *wanted) {
+    char text[64];
+    assert_int_equal(arenite_option_get(name, text, sizeof text), strlen(wanted));
+    assert_string_equal(text, wanted);
+}
+
+static void test_set_and_get(void **state) {
+    (void)state;
+    assert_int_equal(arenite_option_set("top_pad", "64K"), 0);
+    expect_in_force("top_pad", "65536");
+    assert_int_equal(params.top_pad, 65536);
+    assert_int_equal(option_states[OPTION_TOP_PAD].source, ARENITE_OPTION_SET);
+    assert_int_equal(arenite_option_set("trim_threshold", "-1"), 0);
+    expect_in_force("trim_threshold", "-1");
+    assert_true(policy.keeps_all);
+    assert_int_equal(arenite_mallopt(M_TRIM_THRESHOLD, 4096), 1);
+    expect_in_force("trim_threshold", "4096");
+    assert_false(policy.keeps_all);
+    assert_int_equal(arenite_option_set("limit", "cgroup:90%"), 0);
+    expect_in_force("limit", "cgroup:90%");
+    assert_int_equal(policy.limit, POLICY_OF_CGROUP + 90);
+    assert_int_equal(arenite_option_set("limit", "0"), 0);
+    expect_in_force("profile", "default");
+}
+
+static void test_set_refuses(void **state) {
+    (void)state;
+    char text[4] = "abc";
+    assert_int_equal(arenite_option_set("topp_pad", "1"), ENOENT);
+    assert_int_equal(arenite_option_set("profile", "glibc"), EPERM);
+    assert_int_equal(arenite_option_set("perturb", "256"), EINVAL);
+    assert_int_equal(arenite_option_set("perturb", "x"), EINVAL);
+    assert_int_equal(arenite_option_get("topp_pad", text, sizeof text), 0);
+    assert_string_equal(text, "abc");
+    assert_int_equal(arenite_option_get("profile", text, sizeof text), strlen("default"));
+    assert_string_equal(text, "def");
+    assert_int_equal(arenite_option_get("profile", text, 0), strlen("default"));
+}
+
+/* Every option: what it shows as its value can be set again, and so can both ends of its range. */
+static void test_every_value_is_read_back(void **state) {
+    (void)state;
+    struct arenite_option found;
+    for (size_t id = 0; id < OPTION_COUNT; id++) {
+        assert_int_equal(arenite_option_at(id, &found), 0);
+        const uint64_t values[] = {options[id].normal, options[id].least, options_get(id),
+                                   options[id].type == OPTION_TYPE_BUDGET ? 77 : options[id].most};
+        for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+            char text[40];
+            uint64_t again = 0;
+            option_print(&options[id], values[i], text, sizeof text);
+            assert_true(option_parse(&options[id], text_of(text), &again));
+            assert_int_equal(again, values[i]);
+        }
+        assert_true(found.help[0] != '\0' && found.type[0] != '\0' && found.source[0] != '\0');
+        assert_true(strlen(found.allowed) < sizeof found.allowed - 1);
+    }
+    assert_int_equal(arenite_option_at(OPTION_COUNT, &found), ENOENT);
+}
+
 int main(void) {
     unsetenv("ARENITE_OPTIONS");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults_are_the_engines),
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_units),
         cmocka_unit_test(test_no_limit),
         cmocka_unit_test(test_wrong_values),
         cmocka_unit_test(test_wrong_names),
@@ -235,6 +333,9 @@ int main(void) {
         cmocka_unit_test(test_long_text),
         cmocka_unit_test(test_precedence),
         cmocka_unit_test(test_mallopt),
+        cmocka_unit_test(test_set_and_get),
+        cmocka_unit_test(test_set_refuses),
+        cmocka_unit_test(test_every_value_is_read_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
