@@ -47,7 +47,7 @@ tidy: ## the style guide as tests
 format: ## rewrite the sources in the house style
 	@git ls-files '*.c' '*.h' '*.cc' | xargs clang-format -i
 
-bench: all ## compare allocators on several programs
+bench: all ## compare allocators on the rows of bench/rows.py (see bench/README.md)
 	@bench/run
 
 install: all ## into PREFIX (default /usr/local); DESTDIR is honoured

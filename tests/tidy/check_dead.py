@@ -19,6 +19,7 @@ BUILT_FOLDERS = {
     "tests/unit/support_*.c": "tests/unit.cmake", "tests/support/*.c": "tests/CMakeLists.txt",
     "tests/preload/*.c": "tests/functions.cmake", "tests/preload/*.cc": "tests/functions.cmake",
     "tests/static/*.c": "tests/functions.cmake", "tests/static/*.cc": "tests/functions.cmake",
+    "bench/programs/*.c": "bench/run",
 }
 # Scripts that are found by folder, not by name.
 FOUND_SCRIPTS = re.compile(r"tests/(programs|programs/more|cli)/[^/]+\.sh|tests/tidy/check_\w+\.py")
