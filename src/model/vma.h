@@ -1,0 +1,41 @@
+/* vma.h - one mapping of the modelled process: a range of addresses with the same properties.
+ * Layer: model (includes base).
+ *
+ * The range belongs to the index: once a VMA is in it, start and end change by vma_index_* calls
+ * only, and readers beside a writer may look at them meanwhile. Everything else is the mm's.
+ *
+ * The links are those of the red-black tree and list that the kernel kept before 6.1; under the
+ * maple tree they lie idle, as a VMA there knows nothing of the tree it is in. */
+#ifndef ARENITE_MODEL_VMA_H
+#define ARENITE_MODEL_VMA_H
+
+#include "model/address.h"
+
+struct vma;
+
+/* A VMA's place in the red-black tree and in the list of all VMAs by address. 48 bytes, as in the
+ * kernel on 64 bits: tree links 24, gap 8, list links 16. */
+struct vma_rb_links {
+    struct vma *left;
+    struct vma *right;
+    uintptr_t parent_and_color; /* bit 0: the VMA is black */
+    struct vma *previous;       /* by address; NULL: the first */
+    struct vma *next;
+    uint64_t subtree_gap_bytes; /* the largest gap that lies right below a VMA of this subtree */
+};
+
+_Static_assert(sizeof(void *) != 8 || sizeof(struct vma_rb_links) == 48,
+               "the bytes per VMA that the comparison of the indexes counts");
+
+struct vma {
+    /* ---- the index writes these ---- */
+    vaddr start; /* [start, end), multiples of the page size, start < end */
+    vaddr end;
+    struct vma_rb_links links;
+
+    /* ---- the mm writes these ---- */
+    uint64_t flags; /* permissions and properties, visible and invisible */
+    uint64_t pgoff; /* offset in the file, or of anonymous memory, in pages */
+};
+
+#endif

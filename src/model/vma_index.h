@@ -1,0 +1,153 @@
+/* vma_index.h - where the VMAs of an mm are: one interface, two implementations.
+ * Layer: model (includes base).
+ *
+ *   vma_rbtree  red-black tree with the gaps below + list by address: Linux before 6.1
+ *   vma_maple   maple tree, a B-tree of ranges with the gaps in them:  Linux since 6.1
+ *
+ * Both answer every question alike; the choice is made once, at vma_index_init. Ranges are
+ * [start, end), VMAs do not overlap, and the whole of [0, 2^64 - 1) can be mapped.
+ *
+ * A change either happens or leaves everything as it was: -ENOMEM, when nodes run out, is the only
+ * failure. Nothing here merges, splits by itself or knows flags: that is the mm's.
+ *
+ * Callers serialise changes. Readers beside a writer: see vma_index_read_begin. */
+#ifndef ARENITE_MODEL_VMA_INDEX_H
+#define ARENITE_MODEL_VMA_INDEX_H
+
+#include "model/vma.h"
+
+struct vma_index;
+
+/* A free range wanted: length_bytes inside [low, high), its start a multiple of alignment_bytes.
+ * Lengths are multiples of the page size; alignments powers of two, at least the page size. */
+struct gap_request {
+    uint64_t length_bytes;
+    uint64_t alignment_bytes;
+    vaddr low;
+    vaddr high;
+};
+
+/* What an implementation provides; each entry does what the function vma_index_ENTRY says. */
+struct vma_index_ops {
+    const char *name; /* "rbtree" or "maple" */
+    void (*destroy)(struct vma_index *index);
+    struct vma *(*find)(const struct vma_index *index, vaddr address);
+    struct vma *(*find_last)(const struct vma_index *index, vaddr address);
+    int (*insert)(struct vma_index *index, struct vma *vma);
+    int (*erase)(struct vma_index *index, struct vma *vma);
+    int (*resize)(struct vma_index *index, struct vma *vma, vaddr start, vaddr end);
+    int (*shift)(struct vma_index *index, struct vma *left, struct vma *right, vaddr at);
+    int (*split)(struct vma_index *index, struct vma *vma, vaddr at, struct vma *upper);
+    vaddr (*gap_bottom_up)(const struct vma_index *index, const struct gap_request *request);
+    vaddr (*gap_top_down)(const struct vma_index *index, const struct gap_request *request);
+    size_t (*bytes)(const struct vma_index *index);
+    const char *(*audit)(const struct vma_index *index);
+};
+
+struct vma_index {
+    const struct vma_index_ops *ops;
+    size_t count;      /* VMAs in the index: map_count */
+    struct vma *root;  /* rbtree: the top of the tree, */
+    struct vma *first; /* and the lowest VMA */
+};
+
+/* Make an empty index of one kind. */
+void vma_index_init_rbtree(struct vma_index *index);
+
+/* Frees what the index took for itself; the VMAs stay the caller's. */
+INLINE void vma_index_destroy(struct vma_index *index) {
+    index->ops->destroy(index);
+}
+
+/* ---- questions ----------------------------------------------------------------------------- */
+
+/* The VMA that holds the address, else the next one above it, else NULL: the lowest with
+ * end > address. */
+INLINE struct vma *vma_index_find(const struct vma_index *index, vaddr address) {
+    return index->ops->find(index, address);
+}
+
+/* The VMA that holds the address, else the next one below it, else NULL: the highest with
+ * start <= address. */
+INLINE struct vma *vma_index_find_last(const struct vma_index *index, vaddr address) {
+    return index->ops->find_last(index, address);
+}
+
+/* The VMA that holds the address, or NULL. */
+INLINE struct vma *vma_index_lookup(const struct vma_index *index, vaddr address) {
+    struct vma *vma = index->ops->find(index, address);
+    return vma != NULL && vma->start <= address ? vma : NULL;
+}
+
+/* The neighbours of a VMA of the index by address, adjacent or not; NULL at the ends. */
+INLINE struct vma *vma_index_next(const struct vma_index *index, const struct vma *vma) {
+    return index->ops->find(index, vma->end);
+}
+
+INLINE struct vma *vma_index_previous(const struct vma_index *index, const struct vma *vma) {
+    return vma->start == 0 ? NULL : index->ops->find_last(index, vma->start - 1);
+}
+
+INLINE struct vma *vma_index_first(const struct vma_index *index) {
+    return index->ops->find(index, 0);
+}
+
+INLINE struct vma *vma_index_last(const struct vma_index *index) {
+    return index->ops->find_last(index, VADDR_NONE);
+}
+
+/* The lowest or the highest address that satisfies the request, or VADDR_NONE. */
+INLINE vaddr vma_index_gap_bottom_up(const struct vma_index *index,
+                                     const struct gap_request *request) {
+    return index->ops->gap_bottom_up(index, request);
+}
+
+INLINE vaddr vma_index_gap_top_down(const struct vma_index *index,
+                                    const struct gap_request *request) {
+    return index->ops->gap_top_down(index, request);
+}
+
+INLINE size_t vma_index_count(const struct vma_index *index) {
+    return index->count;
+}
+
+/* Bytes that the index costs beside the VMAs themselves: nodes, or links inside the VMAs. */
+INLINE size_t vma_index_bytes(const struct vma_index *index) {
+    return index->ops->bytes(index);
+}
+
+/* Recounts everything; NULL, or the first broken invariant. */
+INLINE const char *vma_index_audit(const struct vma_index *index) {
+    return index->ops->audit(index);
+}
+
+/* ---- changes: 0, or -ENOMEM with nothing changed ------------------------------------------- */
+
+/* Puts a VMA in at its [start, end), which must be free. */
+INLINE int vma_index_insert(struct vma_index *index, struct vma *vma) {
+    return index->ops->insert(index, vma);
+}
+
+/* Takes a VMA out; its range is free then. */
+INLINE int vma_index_erase(struct vma_index *index, struct vma *vma) {
+    return index->ops->erase(index, vma);
+}
+
+/* Gives a VMA another range, which overlaps the old one. VMAs wholly inside the new range leave
+ * the index in the same step (a VMA that absorbs its neighbours); none may be partly inside. */
+INLINE int vma_index_resize(struct vma_index *index, struct vma *vma, vaddr start, vaddr end) {
+    return index->ops->resize(index, vma, start, end);
+}
+
+/* Moves the border between two adjacent VMAs, left.end == right.start, to another address strictly
+ * inside the two. */
+INLINE int vma_index_shift(struct vma_index *index, struct vma *left, struct vma *right, vaddr at) {
+    return index->ops->shift(index, left, right, at);
+}
+
+/* Cuts [at, end) off a VMA and puts `upper`, which is in no index, there; writes its range. */
+INLINE int vma_index_split(struct vma_index *index, struct vma *vma, vaddr at, struct vma *upper) {
+    return index->ops->split(index, vma, at, upper);
+}
+
+#endif
