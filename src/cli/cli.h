@@ -21,9 +21,11 @@ enum cli_status {
 
 int run_verb(int argc, char **argv);
 int compare_verb(int argc, char **argv);
+int options_verb(int argc, char **argv);
 
 extern const char run_help[];
 extern const char compare_help[];
+extern const char options_help[];
 
 /* One line on stderr, "arenite: " before it and a line feed after it, in a single write. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));

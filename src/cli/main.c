@@ -25,6 +25,7 @@ static const char help_help[] = "usage: arenite help [VERB]\n"
 static const struct verb verbs[] = {
     {"run", "run a program with Arenite as its allocator", run_help, run_verb},
     {"compare", "time a program under several allocators", compare_help, compare_verb},
+    {"options", "list the allocator's options and the values in force", options_help, options_verb},
     {"help", "list the verbs, or explain one", help_help, help_verb},
 };
 

@@ -7,9 +7,10 @@ run "$arenite" help
 expect_status 0 "help"
 expect_line out "  run  .*" "help lists run"
 expect_line out "  compare  .*" "help lists compare"
+expect_line out "  options  .*" "help lists options"
 [ ! -s "$work/err" ] || fail "help writes to stderr"
 
-for verb in run compare help; do
+for verb in run compare options help; do
     run "$arenite" help $verb
     expect_status 0 "help $verb"
     expect_line out "usage: arenite $verb.*" "help $verb"
