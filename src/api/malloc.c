@@ -114,7 +114,7 @@ API_EXPORT_WEAK void *API(calloc)(size_t count, size_t each_bytes) {
     bool fits = !mul_overflows(count, each_bytes, &bytes) && bytes <= REQUEST_MAX_BYTES;
     void *slot = LIKELY(fits) ? entry_malloc_quick(bytes) : NULL;
     if (LIKELY(slot != NULL)) {
-        return memset(slot, 0, bytes);
+        return slot_clear(slot, bytes);
     }
     start_ensure();
     return or_enomem(fits ? thread_calloc(bytes) : NULL);

@@ -101,6 +101,7 @@ struct slab *depot_new(struct thread *owner, size_t class_index) {
     slab->start = (uintptr_t)run.start;
     slab->heap = run.heap;
     depot_format(slab, class_index);
+    slab->is_zero = run.is_zero;
     __atomic_store_n(&slab->owner, owner, __ATOMIC_RELEASE);
     return slab;
 }

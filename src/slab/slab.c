@@ -55,6 +55,7 @@ void slab_format(struct slab *slab, size_t class_index, uint64_t seed) {
     slab->capacity = (uint16_t)class_capacity(class_index);
     slab->free = guard;
     slab->carved = 0;
+    slab->is_zero = false;
     slab->limit = 0;
     slab->tag = (uint32_t)mixed | 1;
     slab->mark = slab->tag;
@@ -76,13 +77,17 @@ static size_t carve_count(const struct slab *slab) {
 void slab_carve(struct slab *slab) {
     size_t count = carve_count(slab);
     uintptr_t first = slab->origin + slab_carved_bytes(slab);
-    slot_offset after = slab_offset_of((uintptr_t)slab->free);
+    uintptr_t after = (uintptr_t)slab->free;
     for (uintptr_t at = first + count * slab->slot_bytes; at != first;) {
         at -= slab->slot_bytes;
         struct slot *slot = (struct slot *)at;
-        slot->next = after;
+        if (slab->is_zero) {
+            slot_set_next_fresh(slot, after);
+        } else {
+            slot_set_next(slot, after);
+        }
         slot_set_tag(slot, slab->tag);
-        after = slab_offset_of(at);
+        after = at;
     }
     slab->carved = (uint16_t)(slab->carved + count);
     __atomic_store_n(&slab->limit, slab->carved * inverse_error(slab), __ATOMIC_RELAXED);
@@ -95,7 +100,7 @@ void slab_report_damage(const struct slab *slab) {
 }
 
 static const struct slot *next_of(const struct slab *slab, const struct slot *slot) {
-    return (const struct slot *)(slab->start + slot->next);
+    return (const struct slot *)(slab->start + slot_next_offset(slot));
 }
 
 static bool is_list_slot(const struct slab *slab, const struct slot *slot) {
@@ -116,8 +121,8 @@ bool slab_list_holds(const struct slab *slab, const struct slot *slot) {
 }
 
 /* No list word looks like this: it would lead from a slot to itself. */
-static slot_offset travelling_mark(const struct slot *slot) {
-    return slab_offset_of((uintptr_t)slot);
+static uint32_t travelling_mark(const struct slot *slot) {
+    return (uint32_t)(uintptr_t)slot;
 }
 
 void slab_mark_travelling(const struct slab *slab, struct slot *slot) {
@@ -131,8 +136,8 @@ bool slab_is_travelling(const struct slab *slab, const struct slot *slot) {
 
 bool slab_seems_listed(const struct slab *slab, const struct slot *slot) {
     uintptr_t start = align_down(slab->origin, SLAB_BYTES);
-    return slab_is_travelling(slab, slot) || slot->next == 0 ||
-           slab_is_slot(slab, (const void *)(start + slot->next));
+    return slab_is_travelling(slab, slot) || slot_next_offset(slot) == 0 ||
+           slab_is_slot(slab, (const void *)(start + slot_next_offset(slot)));
 }
 
 void slab_recount(struct slab *slab) {
@@ -148,6 +153,21 @@ void slab_recount(struct slab *slab) {
     slab->until = (int32_t)((uint32_t)(slab->carved) - free_slots);
 }
 
+static bool is_all_zero(const unsigned char *bytes, size_t count) {
+    size_t i = 0;
+    while (i < count && bytes[i] == 0) {
+        i++;
+    }
+    return i == count;
+}
+
+/* A fresh slot is what its word says, of a slab that knows what it was cut from. */
+static bool is_truly_fresh(const struct slab *slab, const struct slot *slot) {
+    size_t links = offsetof(struct slot, next_remote);
+    return slab->is_zero &&
+           is_all_zero((const unsigned char *)slot + links, slab->slot_bytes - links);
+}
+
 const char *slab_audit(const struct slab *slab) {
     const struct slot *guard = (const struct slot *)slab->start;
     uint32_t free_slots = 0;
@@ -157,6 +177,9 @@ const char *slab_audit(const struct slab *slab) {
         }
         if (++free_slots > slab->capacity) {
             return "a slab's list is circular";
+        }
+        if (slot_is_fresh(at) && !is_truly_fresh(slab, at)) {
+            return "a slot that was never handed out is not zero";
         }
     }
     if (guard->tag != 0 || guard->next != 0) {

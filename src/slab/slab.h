@@ -5,9 +5,12 @@
  * the front as they are needed, at most to the end of the page that is being filled, so that a
  * slab touches no page before it must. Free slots form a list within the slab; each holds
  *
- *   +--------------------------+---------------+
- *   | next: offset in the slab | tag: 32 bits  |  ... the rest is as its last user left it
- *   +--------------------------+---------------+
+ *   +------------------------------+---------------+
+ *   | next: low 32 bits of address | tag: 32 bits  |  ... the rest is as its last user left it
+ *   +------------------------------+---------------+
+ *
+ * Of the next address only the offset in the slab is used; the bits above are the slab's own, or
+ * all of them inverted: then the slot was never handed out and all that follows its tag is zero.
  *
  * The tag is the slab's secret. A slot that carries it is free: a second free sees it, and a list
  * word that does not carry it was overwritten. Whatever is written over a next, it leads into the
@@ -25,7 +28,8 @@
  * I1: live slots + free slots = carved slots, with slots under way between threads counted live.
  * I2: every free slot is carved, exact, and in the list once.
  * I3: the guard slot is zero.
- * I4: tag and mark are equal. */
+ * I4: tag and mark are equal.
+ * I5: a listed slot that is fresh is zero beyond its first two words. */
 #ifndef ARENITE_SLAB_SLAB_H
 #define ARENITE_SLAB_SLAB_H
 
@@ -33,17 +37,12 @@
 #include "pages/page_heap.h"
 #include "slab/class.h"
 
+#include <string.h>
+
 struct thread;
 
-/* As few bits as a granule needs: what does not fit in cannot lead out. */
-#if GRANULE_SHIFT <= 16
-typedef uint16_t slot_offset;
-#else
-typedef uint32_t slot_offset;
-#endif
-
 struct slot {
-    slot_offset next; /* from the slab's start */
+    uint32_t next; /* see slot_set_next */
     uint32_t tag;
     struct slot *next_remote; /* while it travels to its owner */
 };
@@ -82,6 +81,7 @@ struct slab {
     uint8_t state; /* enum slab_state */
     uint8_t group;
     uint16_t carved;       /* slots */
+    bool is_zero;          /* what is not carved yet reads as zeros */
     struct list_link link; /* in the list of its state */
 };
 _Static_assert(sizeof(struct slab) == PAGE_RECORD_BYTES,
@@ -101,9 +101,9 @@ extern struct slab slab_none;
 #define SLAB_CHECKS true
 #endif
 
-/* The offset that leads to a slot; granules are aligned to their size. */
-INLINE slot_offset slab_offset_of(uintptr_t address) {
-    return (slot_offset)(address & (GRANULE_BYTES - 1));
+/* Where an address lies in its slab; granules are aligned to their size. */
+INLINE size_t slab_offset_of(uintptr_t address) {
+    return address & (GRANULE_BYTES - 1);
 }
 
 /* Whether the first of the list is a slot to hand out: not the guard, not damaged. */
@@ -115,6 +115,26 @@ INLINE void slot_set_tag(struct slot *slot, uint32_t tag) {
     if (SLAB_CHECKS) {
         slot->tag = tag;
     }
+}
+
+/* Whatever is written over a next, what is used of it cannot lead out of the slab. */
+INLINE size_t slot_next_offset(const struct slot *slot) {
+    return slot->next & (GRANULE_BYTES - 1);
+}
+
+INLINE void slot_set_next(struct slot *slot, uintptr_t next) {
+    slot->next = (uint32_t)next;
+}
+
+#define SLOT_FRESH (~(uint32_t)(GRANULE_BYTES - 1))
+
+INLINE void slot_set_next_fresh(struct slot *slot, uintptr_t next) {
+    slot->next = (uint32_t)next ^ SLOT_FRESH;
+}
+
+/* Of a slot in a list or just taken from it: all but its first words is zero. */
+INLINE bool slot_is_fresh(const struct slot *slot) {
+    return ((slot->next ^ (uint32_t)(uintptr_t)slot) & SLOT_FRESH) == SLOT_FRESH;
 }
 
 /* A free slot's tag is what it should be. */
@@ -131,7 +151,7 @@ INLINE void *slab_pop(struct slab *slab) {
     if (UNLIKELY(!slab_gives(slab, slot))) {
         return NULL;
     }
-    slab->free = (struct slot *)(slab->start + slot->next);
+    slab->free = (struct slot *)(slab->start + slot_next_offset(slot));
     compiler_fence();
     slot_set_tag(slot, 0);
     slab->until++;
@@ -160,10 +180,20 @@ INLINE bool slab_accepts(const struct slab *slab, const void *memory) {
            (LIKELY(slab_is_slot(slab, memory)) && LIKELY(!slab_looks_free(slab, memory)));
 }
 
+/* Makes a slot that was just taken all zeros, as far as its user asked for. */
+INLINE void *slot_clear(struct slot *slot, size_t bytes) {
+    if (slot_is_fresh(slot)) {
+        slot->next = 0;
+        slot_set_tag(slot, 0);
+        return slot;
+    }
+    return memset(slot, 0, bytes);
+}
+
 /* Puts a slot back; true when the owner must look at the slab (slab->until is 0). */
 INLINE bool slab_push(struct slab *slab, struct slot *slot) {
     slot_set_tag(slot, slab->mark);
-    slot->next = slab_offset_of((uintptr_t)slab->free);
+    slot_set_next(slot, (uintptr_t)slab->free);
     compiler_fence();
     slab->free = slot;
     return --slab->until == 0;
@@ -220,7 +250,7 @@ void slab_recount(struct slab *slab);
 /* The list's first word is damaged: reports and aborts. */
 _Noreturn void slab_report_damage(const struct slab *slab);
 
-/* NULL when I1-I3 hold, else the first broken one. Owner only. */
+/* NULL when I1-I5 hold, else the first broken one. Owner only. */
 const char *slab_audit(const struct slab *slab);
 
 #endif

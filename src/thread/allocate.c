@@ -183,7 +183,7 @@ void *thread_aligned(size_t alignment, size_t bytes) {
 void *thread_calloc(size_t bytes) {
     void *slot = alloc_slot(class_of(bytes));
     if (slot != NULL) {
-        return told(memset(slot, 0, bytes), bytes);
+        return told(slot_clear(slot, bytes), bytes);
     }
     size_t dirty = 0;
     const struct request request = {bytes, CHUNK_ALIGNMENT, &dirty};

@@ -88,11 +88,11 @@ static void overwritten_tag(void) {
 }
 
 static void wild_next(void) {
-    shape.freed[1]->next = (slot_offset)(shape.freed[1]->next + 1);
+    shape.freed[1]->next++;
 }
 
 static void circular_list(void) {
-    shape.freed[0]->next = slab_offset_of((uintptr_t)shape.freed[1]);
+    slot_set_next(shape.freed[0], (uintptr_t)shape.freed[1]);
 }
 
 static void wild_first(void) {

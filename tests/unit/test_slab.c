@@ -414,6 +414,82 @@ static void test_audit_sees(void **state) {
     assert_non_null(slab_audit(&slab));
 }
 
+/* ---- zero knowledge -------------------------------------------------------------------------- */
+
+static bool is_zero(const void *memory, size_t bytes) {
+    const unsigned char *at = memory;
+    while (bytes != 0 && *at == 0) {
+        at++;
+        bytes--;
+    }
+    return bytes == 0;
+}
+
+/* The granule is in truth not zero, so that it can be seen what was written. */
+static void test_clear_writes_what_it_must(void **state) {
+    (void)state;
+    for (size_t index = 2; index < SLAB_CLASSES; index++) {
+        format(index);
+        slab.is_zero = true;
+        slab_carve(&slab);
+        unsigned char *slot = slab_pop(&slab);
+        assert_true(slot_is_fresh((struct slot *)slot));
+        slot_clear((struct slot *)slot, slab.slot_bytes);
+        assert_true(is_zero(slot, 8));
+        assert_int_equal(slot[8], 0xcc);
+        slab_push(&slab, (struct slot *)slot);
+        assert_ptr_equal(slab_pop(&slab), slot);
+        assert_false(slot_is_fresh((struct slot *)slot));
+        slot_clear((struct slot *)slot, slab.slot_bytes - 1);
+        assert_true(is_zero(slot, slab.slot_bytes - 1));
+        assert_int_equal(slot[slab.slot_bytes - 1], 0xcc);
+    }
+}
+
+/* Without the knowledge no slot is fresh, and with it none is that was handed out once. */
+static void test_fresh(void **state) {
+    (void)state;
+    format(5);
+    slab_carve(&slab);
+    assert_false(slot_is_fresh(slab_pop(&slab)));
+    format(5);
+    memset((void *)granule, 0, GRANULE_BYTES);
+    slab.is_zero = true;
+    size_t count = 0;
+    while (slab_can_carve(&slab)) {
+        slab_carve(&slab);
+        audit();
+        for (void *slot = slab_pop(&slab); slot != NULL; slot = slab_pop(&slab)) {
+            assert_true(slot_is_fresh(slot));
+            slots[count++] = slot;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (i % 2 == 0) {
+            slab_mark_travelling(&slab, slots[i]);
+            assert_false(slot_is_fresh(slots[i]));
+        }
+        slab_push(&slab, slots[i]);
+        assert_false(slot_is_fresh(slots[i]));
+    }
+    audit();
+}
+
+static void test_audit_sees_touched(void **state) {
+    (void)state;
+    format(5);
+    memset((void *)granule, 0, GRANULE_BYTES);
+    slab.is_zero = true;
+    slab_carve(&slab);
+    unsigned char *last = (unsigned char *)slab.free + slab.slot_bytes - 1;
+    *last = 1;
+    assert_non_null(slab_audit(&slab));
+    *last = 0;
+    audit();
+    slab.is_zero = false;
+    assert_non_null(slab_audit(&slab));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_offset),
@@ -428,6 +504,9 @@ int main(void) {
         cmocka_unit_test(test_written_after_free),
         cmocka_unit_test(test_words_after_free),
         cmocka_unit_test(test_audit_sees),
+        cmocka_unit_test(test_clear_writes_what_it_must),
+        cmocka_unit_test(test_fresh),
+        cmocka_unit_test(test_audit_sees_touched),
     };
     return cmocka_run_group_tests(tests, map_granule, NULL);
 }

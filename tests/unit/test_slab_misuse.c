@@ -269,7 +269,7 @@ static void imitate_listed(void *pointer) {
     struct slot *slot = pointer;
     void *neighbour = arenite_malloc(slab->slot_bytes);
     arenite_free(neighbour);
-    slot->next = slab_offset_of((uintptr_t)neighbour);
+    slot_set_next(slot, (uintptr_t)neighbour);
     slot->tag = slab->tag;
     arenite_free(pointer);
     slabs_expect_sound();
