@@ -1,6 +1,6 @@
 # The tool `arenite`: may use libraries, and must not link the allocator that it examines.
 
-set(ARENITE_TOOL_LAYERS model trace inspect cli)
+set(ARENITE_TOOL_LAYERS trace inspect cli)
 set(ARENITE_TOOL_SOURCES "")
 foreach(layer IN LISTS ARENITE_TOOL_LAYERS)
     file(GLOB layer_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${layer}/*.c)
@@ -15,6 +15,6 @@ if(ARENITE_TOOL_SOURCES AND ARENITE_PRODUCTS)
         ARENITE_VERSION="${PROJECT_VERSION}")
     target_include_directories(arenite PRIVATE ${PROJECT_SOURCE_DIR}/src
         ${PROJECT_SOURCE_DIR}/include)
-    target_link_libraries(arenite PRIVATE arenite_strict PkgConfig::JANSSON m)
+    target_link_libraries(arenite PRIVATE arenite_strict arenite_model PkgConfig::JANSSON m)
     install(TARGETS arenite RUNTIME DESTINATION bin)
 endif()

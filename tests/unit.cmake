@@ -51,8 +51,8 @@ foreach(source IN LISTS unit_sources)
     get_filename_component(name ${source} NAME_WE)
     add_executable(unit_${name} EXCLUDE_FROM_ALL ${source} ${unit_support})
     target_compile_definitions(unit_${name} PRIVATE ARENITE_PREFIXED=1)
-    target_link_libraries(unit_${name} PRIVATE arenite_internal arenite_library_flags
-        arenite_warnings test_support unit_cmocka Threads::Threads ${CMAKE_DL_LIBS} m)
+    target_link_libraries(unit_${name} PRIVATE arenite_model arenite_internal
+        arenite_library_flags arenite_warnings test_support unit_cmocka Threads::Threads ${CMAKE_DL_LIBS} m)
     add_dependencies(tests unit_${name})
     add_test(NAME ${unit_label}.${name} COMMAND ${unit_launcher} $<TARGET_FILE:unit_${name}>)
     set_test_facts(${unit_label}.${name} ${unit_label} ${source} ${unit_seconds})

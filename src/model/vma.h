@@ -16,8 +16,7 @@ struct vma;
 /* A VMA's place in the red-black tree and in the list of all VMAs by address. 48 bytes, as in the
  * kernel on 64 bits: tree links 24, gap 8, list links 16. */
 struct vma_rb_links {
-    struct vma *left;
-    struct vma *right;
+    struct vma *child[2];       /* lower and higher addresses */
     uintptr_t parent_and_color; /* bit 0: the VMA is black */
     struct vma *previous;       /* by address; NULL: the first */
     struct vma *next;

@@ -14,18 +14,10 @@
 #ifndef ARENITE_MODEL_VMA_INDEX_H
 #define ARENITE_MODEL_VMA_INDEX_H
 
+#include "model/gap.h"
 #include "model/vma.h"
 
 struct vma_index;
-
-/* A free range wanted: length_bytes inside [low, high), its start a multiple of alignment_bytes.
- * Lengths are multiples of the page size; alignments powers of two, at least the page size. */
-struct gap_request {
-    uint64_t length_bytes;
-    uint64_t alignment_bytes;
-    vaddr low;
-    vaddr high;
-};
 
 /* What an implementation provides; each entry does what the function vma_index_ENTRY says. */
 struct vma_index_ops {
@@ -33,6 +25,8 @@ struct vma_index_ops {
     void (*destroy)(struct vma_index *index);
     struct vma *(*find)(const struct vma_index *index, vaddr address);
     struct vma *(*find_last)(const struct vma_index *index, vaddr address);
+    struct vma *(*next)(const struct vma_index *index, const struct vma *vma);
+    struct vma *(*previous)(const struct vma_index *index, const struct vma *vma);
     int (*insert)(struct vma_index *index, struct vma *vma);
     int (*erase)(struct vma_index *index, struct vma *vma);
     int (*resize)(struct vma_index *index, struct vma *vma, vaddr start, vaddr end);
@@ -46,9 +40,8 @@ struct vma_index_ops {
 
 struct vma_index {
     const struct vma_index_ops *ops;
-    size_t count;      /* VMAs in the index: map_count */
-    struct vma *root;  /* rbtree: the top of the tree, */
-    struct vma *first; /* and the lowest VMA */
+    size_t count;     /* VMAs in the index: map_count */
+    struct vma *root; /* rbtree: the top of the tree */
 };
 
 /* Make an empty index of one kind. */
@@ -81,11 +74,11 @@ INLINE struct vma *vma_index_lookup(const struct vma_index *index, vaddr address
 
 /* The neighbours of a VMA of the index by address, adjacent or not; NULL at the ends. */
 INLINE struct vma *vma_index_next(const struct vma_index *index, const struct vma *vma) {
-    return index->ops->find(index, vma->end);
+    return index->ops->next(index, vma);
 }
 
 INLINE struct vma *vma_index_previous(const struct vma_index *index, const struct vma *vma) {
-    return vma->start == 0 ? NULL : index->ops->find_last(index, vma->start - 1);
+    return index->ops->previous(index, vma);
 }
 
 INLINE struct vma *vma_index_first(const struct vma_index *index) {
