@@ -21,8 +21,8 @@
  * Only the owner touches the list; other threads read the first line of the record.
  *
  * `until` counts down at every free and up at every allocation; at 0 the owner looks at the slab.
- * live = until + floor, so by choosing floor the owner chooses when to be told: for a full slab at
- * the first free, for a partial one when it falls into the next emptier group, for the active one
+ * live = until + floor, so by choosing floor the owner chooses when to be told: for a full slab
+ * after some frees, for a partial one when it falls into the next emptier group, for the active one
  * when it is empty and has touched more than a page, else never.
  *
  * I1: live slots + free slots = carved slots, with slots under way between threads counted live.

@@ -53,9 +53,9 @@ static void put_partial(struct thread *thread, struct slab *slab) {
     put(&thread->partial[slab->class_index][group], slab, SLAB_PARTIAL);
 }
 
-/* Told at the first free. */
+/* Told when enough is free to be worth a look: one slot of large ones. */
 static void put_full(struct thread *thread, struct slab *slab) {
-    slab_set_floor(slab, (int32_t)slab_live(slab) - 1);
+    slab_set_floor(slab, (int32_t)slab_live(slab) - 1 - (int32_t)slabs_slack(slab));
     put(&thread->full, slab, SLAB_FULL);
 }
 
@@ -74,6 +74,36 @@ static void put_spare(struct thread *thread, struct slab *slab) {
     put(&thread->spare, slab, SLAB_SPARE);
 }
 
+static void make_active(struct thread *thread, struct slab *slab) {
+    slab->state = SLAB_ACTIVE;
+    choose_active_floor(slab);
+    thread->active[slab->class_index] = slab;
+}
+
+/* The active slab can give nothing more: it becomes a full one. */
+static void retire_active(struct thread *thread, size_t class_index) {
+    struct slab *used_up = thread->active[class_index];
+    if (used_up != &slab_none) {
+        put_full(thread, used_up);
+    }
+    thread->active[class_index] = &slab_none;
+}
+
+static bool is_used_up(const struct slab *slab) {
+    return slab_list_is_empty(slab) && !slab_can_carve(slab);
+}
+
+/* Of a slab that was full: the next allocation would find the active one used up and take this
+ * one. It is spared the way if that is known now. */
+static void put_no_longer_full(struct thread *thread, struct slab *slab) {
+    if (is_used_up(thread->active[slab->class_index])) {
+        retire_active(thread, slab->class_index);
+        make_active(thread, slab);
+    } else {
+        put_partial(thread, slab);
+    }
+}
+
 void slabs_look_at(struct thread *thread, struct slab *slab) {
     if (slab->state == SLAB_ACTIVE) {
         if (slab_live(slab) == 0) {
@@ -85,6 +115,8 @@ void slabs_look_at(struct thread *thread, struct slab *slab) {
     list_take(&slab->link);
     if (slab_live(slab) == 0) {
         put_spare(thread, slab);
+    } else if (slab->state == SLAB_FULL) {
+        put_no_longer_full(thread, slab);
     } else {
         put_partial(thread, slab);
     }
@@ -130,21 +162,15 @@ static struct slab *next_slab(struct thread *thread, size_t class_index) {
 
 /* The active slab can give nothing more: another takes its place. */
 static struct slab *replace_active(struct thread *thread, size_t class_index) {
-    struct slab *used_up = thread->active[class_index];
-    if (used_up != &slab_none) {
-        put_full(thread, used_up);
-    }
-    thread->active[class_index] = &slab_none;
+    retire_active(thread, class_index);
     struct slab *slab = next_slab(thread, class_index);
     if (slab == NULL) {
         return NULL;
     }
-    slab->state = SLAB_ACTIVE;
     if (slab_list_is_empty(slab)) {
         slab_carve(slab);
     }
-    choose_active_floor(slab);
-    thread->active[class_index] = slab;
+    make_active(thread, slab);
     return slab;
 }
 
@@ -224,7 +250,7 @@ bool slabs_trim(struct thread *thread) {
 /* ---- audit ---------------------------------------------------------------------------------- */
 
 static const char *audit_listed(const struct slab *slab, enum slab_state state) {
-    bool has_room = !slab_list_is_empty(slab) || slab_can_carve(slab);
+    bool has_room = slab_can_carve(slab) || slab->carved - slab_live(slab) > slabs_slack(slab);
     if (slab->state != state) {
         return "a slab's state is not that of its list";
     }

@@ -1,12 +1,17 @@
 /* slabs.h - the slabs that a thread owns: which one it allocates from, and where the others wait.
  * Layer: thread (includes slab and below).
  *
- *                     list used up                     first free
+ *                     list used up                     some freed
  *        active  ------------------------->  full  ------------------>  partial
  *          ^ \                                                         |   ^ |
  *          |    `--- empty, beyond its first page ---.     taken again  |   `-' emptier group
  *          |                                         v                  |
  *          +----------------------------- spare <----+----- empty ------+
+ *
+ * "Some" is one slot more than a 64th of the slab: so much may lie idle, against a look at the slab
+ * for every slot that is freed into a full one. If the active slab is used up at that moment, the
+ * slab takes its place at once; a program that replaces blocks in a full heap then comes here once
+ * in many frees and in no allocation.
  *
  * An allocation that finds its active slab used up carves more of it, collects what other threads
  * freed, and else takes, in this order: the fullest partial slab of the class, the spare slab
@@ -24,6 +29,11 @@
 /* Resident bytes that all threads together keep in empty slabs, and what each may keep anyway. */
 #define SPARE_ALL_BYTES ((size_t)4 * 1024 * 1024)
 #define SPARE_MIN_BYTES ((size_t)32 * 1024)
+
+/* Slots that may be free in a slab that counts as full. */
+INLINE uint32_t slabs_slack(const struct slab *slab) {
+    return slab->capacity / 64u;
+}
 
 /* Clears a state so that it owns nothing: every active slab is slab_none. */
 void slabs_init(struct thread *thread);

@@ -31,8 +31,8 @@ static bool is_where_it_says(const struct slab *slab) {
     case SLAB_PARTIAL:
         return is_partial(thread, slab);
     case SLAB_FULL:
-        return is_in(&thread->full, &slab->link) && slab_list_is_empty(slab) &&
-               !slab_can_carve(slab);
+        return is_in(&thread->full, &slab->link) && !slab_can_carve(slab) &&
+               slab->carved - slab_live(slab) <= slabs_slack(slab);
     case SLAB_SPARE:
         return is_in(&thread->spare, &slab->link) && slab_live(slab) == 0;
     default:

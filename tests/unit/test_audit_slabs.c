@@ -62,6 +62,7 @@ static void build_slabs(void) {
     }
     shape.active = slab_at(some[0]);
     arenite_free(first);
+    arenite_free(last); /* one free slot would be too few to be no longer full */
     void *small = take(2 * SLAB_STEP_BYTES);
     shape.spare = slab_at(small);
     arenite_free(small);

@@ -88,7 +88,10 @@ static void test_life_of_a_slab(void **state) {
         unsigned group = SLAB_GROUPS;
         for (size_t i = 0; i + 1 < slab->capacity; i++) {
             give(slots[0][i]);
-            assert_int_equal(slab->state, SLAB_PARTIAL);
+            assert_int_equal(slab->state, i < slabs_slack(slab) ? SLAB_FULL : SLAB_PARTIAL);
+            if (slab->state == SLAB_FULL) {
+                continue;
+            }
             assert_true(slab->group == slab_group_of(slab) && slab->group <= group);
             group = slab->group;
         }
@@ -98,6 +101,33 @@ static void test_life_of_a_slab(void **state) {
         assert_ptr_equal(self->spare.first, &slab->link);
         slabs_expect_sound();
         give(more);
+        slabs_expect_sound();
+    }
+}
+
+/* When the active slab is used up, the full one that is freed into takes its place. */
+static void test_full_becomes_active(void **state) {
+    (void)state;
+    for (size_t index = 1; index < SLAB_CLASSES; index += 9) {
+        struct slab *first = take_slab(index, slots[0]);
+        struct slab *second = take_slab(index, slots[1]);
+        assert_int_equal(second->state, SLAB_ACTIVE);
+        size_t slack = slabs_slack(first);
+        for (size_t i = 0; i <= slack; i++) {
+            assert_int_equal(first->state, SLAB_FULL);
+            give(slots[0][i]);
+        }
+        assert_int_equal(first->state, SLAB_ACTIVE);
+        assert_int_equal(second->state, SLAB_FULL);
+        slabs_expect_sound();
+        for (size_t i = 0; i <= slack; i++) {
+            slots[0][i] = take(index);
+            assert_ptr_equal(slab_at(slots[0][i]), first);
+        }
+        for (size_t i = 0; i < first->capacity; i++) {
+            give(slots[1][i]);
+            give(slots[0][i]);
+        }
         slabs_expect_sound();
     }
 }
@@ -133,6 +163,7 @@ static void test_fullest_first(void **state) {
     }
     void *extra[MOST_SLOTS];
     struct slab *last = take_slab(BIG_CLASS, extra);
+    give(extra[0]); /* not used up: nothing takes its place yet */
     static const size_t order[SLAB_GROUPS] = {2, 0, 3, 1};
     for (size_t i = 0; i < SLAB_GROUPS; i++) {
         size_t left = (i + 1) * last->capacity / SLAB_GROUPS - 4;
@@ -141,6 +172,7 @@ static void test_fullest_first(void **state) {
         }
         assert_int_equal(slabs[order[i]]->group, i);
     }
+    assert_ptr_equal(slab_at(take(BIG_CLASS)), last);
     for (size_t i = SLAB_GROUPS; i-- != 0;) {
         struct slab *wanted = slabs[order[i]];
         for (size_t free_slots = wanted->capacity - slab_live(wanted); free_slots > 0;
@@ -352,6 +384,7 @@ static void test_reuse_of_states(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_life_of_a_slab, begin, end),
+        cmocka_unit_test_setup_teardown(test_full_becomes_active, begin, end),
         cmocka_unit_test_setup_teardown(test_empty_active, begin, end),
         cmocka_unit_test_setup_teardown(test_fullest_first, begin, end),
         cmocka_unit_test_setup_teardown(test_spare, begin, end),
