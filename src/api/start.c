@@ -27,9 +27,10 @@ static void prepare_page_map_at(const void *address) {
 }
 
 /* Leaves of the page map for the two places where memory will come from, so that a program sees
- * no kernel call for our records after its main() began. */
+ * no kernel call for our records after its main() began. libc asks the kernel for the break when it
+ * is first moved, as it does without us. */
 static void prepare_page_map(void) {
-    prepare_page_map_at(os_break_move(0));
+    prepare_page_map_at(os_break_place());
     void *place = os_reserve(os_page_bytes(), NULL);
     if (place != NULL) {
         os_release(place, os_page_bytes());

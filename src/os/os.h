@@ -68,6 +68,9 @@ long os_resident_bytes(const void *start, size_t bytes);
  * Callers hold the main arena's lock; other users of sbrk are not excluded by it. */
 void *os_break_move(intptr_t delta);
 
+/* Where the break is, asked of the kernel past libc: to libc the break stays untouched. */
+void *os_break_place(void);
+
 /* ---- time, chance, identity ---------------------------------------------------------------- */
 
 /* Monotonic nanoseconds. */

@@ -140,3 +140,7 @@ void *os_break_move(intptr_t delta) {
     errno = saved_errno;
     return (intptr_t)old_break == -1 ? NULL : old_break;
 }
+
+void *os_break_place(void) {
+    return (void *)KERNEL_CALL(SYS_brk, 0);
+}

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define SLOTS 4096
@@ -590,7 +591,7 @@ int main(int argument_count, char **arguments) {
             say("%s\n", scenarios[i].name);
         } else if (strcmp(arguments[1], scenarios[i].name) == 0) {
             random_state = argument_count > 2 ? strtoull(arguments[2], NULL, 0) : 1;
-            break_start = (uintptr_t)sbrk(0) & ~(PAGE_BYTES - 1);
+            break_start = (uintptr_t)syscall(SYS_brk, 0) & ~(PAGE_BYTES - 1);
             (void)getppid();
             scenarios[i].run();
             _exit(0);

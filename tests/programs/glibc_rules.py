@@ -3,8 +3,8 @@
 
 Usage: glibc_rules.py PLAIN OURS. From the marker (getppid) on, the calls must be the same but for
 addresses. Reserving an aligned heap takes one to three calls, depending on where the kernel puts
-it: they count as one. Mappings of the library's own records may come on top; they have sizes of
-their own."""
+it: they count as one. Mappings of the library's own records may come on top, at most one for each
+64 MiB that the program has in heaps and mappings; they have sizes of their own."""
 import re
 import sys
 
@@ -40,6 +40,8 @@ class Reader:
         self.break_start = None
         self.to_trim = 0
         self.words = []
+        self.break_most = 0
+        self.taken = 0
         for name, arguments, result in calls_of(path):
             self.take(name, arguments, result)
 
@@ -52,13 +54,19 @@ class Reader:
         elif name == "brk":
             value = int(result, 16)
             self.break_start = self.break_start or value
+            self.break_most = max(self.break_most, value - self.break_start)
             self.words.append(f"brk +{value - self.break_start:#x}")
         elif name == "mmap":
+            self.taken += int(arguments[1])
             self.words.append(f"mmap {arguments[1]} {arguments[2]} {status}")
         else:
             self.words.append(f"{name} {' '.join(arguments[1:3])} {status}")
 
+    def records_allowed(self):
+        return -(-(self.break_most + self.taken) // HEAP)
+
     def reserve(self, size, result):
+        self.taken += HEAP
         if size == 2 * HEAP:
             self.to_trim = HEAP
             self.words.append("reserve a heap")
@@ -74,7 +82,8 @@ def is_record(word):
 
 
 def main():
-    plain, ours = Reader(sys.argv[1]).words, Reader(sys.argv[2]).words
+    ours_read = Reader(sys.argv[2])
+    plain, ours = Reader(sys.argv[1]).words, ours_read.words
     at = 0
     records = 0
     for word in ours:
@@ -87,6 +96,8 @@ def main():
             sys.exit(f"call {at}: {word}; plainly: {expected}; before: {plain[max(0, at - 3):at]}")
     if at != len(plain):
         sys.exit(f"call {at} is missing: {plain[at]}")
+    if records > ours_read.records_allowed():
+        sys.exit(f"{records} mappings of records for {ours_read.taken + ours_read.break_most} bytes")
     print(f"{at} calls are the same, {records} mappings of records on top")
 
 

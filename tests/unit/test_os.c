@@ -184,6 +184,7 @@ static void test_address_space_limit(void **state) {
 
 static void move_the_break(void) {
     char *old_break = os_break_move(0);
+    CHILD_EXPECT(os_break_place() == old_break);
     CHILD_EXPECT(old_break == sbrk(0));
     CHILD_EXPECT(os_break_move((intptr_t)some_bytes()) == old_break);
     CHILD_EXPECT(sbrk(0) == old_break + some_bytes());
