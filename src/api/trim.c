@@ -13,7 +13,7 @@
 
 /* The caller's own lists and empty slabs, the depot's, what page heaps keep, then the arenas. */
 static bool trim_everything(size_t pad_bytes) {
-    struct thread *thread = thread_attach();
+    struct thread *thread = thread_attach_bare();
     bool released = remote_collect(thread);
     released |= thread_flush_medium(thread);
     released |= slabs_trim(thread);

@@ -120,10 +120,16 @@ static COLD struct chunk *alloc_reentrant(struct request request) {
     return chunk;
 }
 
+/* An aligned request does not open the lists, as in glibc. */
 INLINE void *allocate(const struct request *request) {
     bool outermost = operation_enter();
-    struct chunk *chunk =
-        LIKELY(outermost) ? alloc_for(thread_attach(), request) : alloc_reentrant(*request);
+    struct chunk *chunk = NULL;
+    if (LIKELY(outermost)) {
+        bool is_plain = request->alignment <= CHUNK_ALIGNMENT;
+        chunk = alloc_for(is_plain ? thread_attach() : thread_attach_bare(), request);
+    } else {
+        chunk = alloc_reentrant(*request);
+    }
     operation_leave();
     return chunk != NULL ? chunk_memory(chunk) : NULL;
 }

@@ -97,7 +97,7 @@ void thread_free_chunk(struct heap *heap, struct chunk *chunk) {
     bool outermost = operation_enter();
     if (UNLIKELY(!outermost)) {
         free_reentrant(arena, chunk);
-    } else if (LIKELY(thread_own != &thread_none) || !attach_and_push(chunk)) {
+    } else if (LIKELY(thread_own->has_lists) || !attach_and_push(chunk)) {
         if (LIKELY(arena_lock(arena))) {
             arena_free_past_quick(arena, chunk);
             arena_unlock(arena);

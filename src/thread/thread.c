@@ -27,7 +27,8 @@ _Static_assert(SLAB_CLASSES == 65, "an entry for each class");
     { .active = NO_SLABS, .inbox = REMOTE_CLOSED, .view = &(name) }
 
 struct thread thread_none = OWNS_NOTHING(thread_none);
-struct thread thread_gone = OWNS_NOTHING(thread_gone);
+struct thread thread_gone = {
+    .active = NO_SLABS, .inbox = REMOTE_CLOSED, .view = &thread_gone, .has_lists = true};
 struct thread thread_busy = OWNS_NOTHING(thread_busy);
 struct thread thread_detoured = OWNS_NOTHING(thread_detoured);
 THREAD_LOCAL struct thread *thread_current = &thread_none;
@@ -93,6 +94,7 @@ static void open_lists(struct thread *thread) {
     if (count != 0) {
         quick_open(&thread->quick, count, params.quick_bytes);
     }
+    thread->has_lists = true;
 }
 
 static void join_arena(struct thread *thread) {
@@ -103,20 +105,35 @@ static void join_arena(struct thread *thread) {
     thread->view = params.slabs && params.perturb != 0 ? &thread_detoured : thread;
     slabs_init(thread);
     remote_open(thread);
-    open_lists(thread);
+    thread->has_lists = false;
 }
 
-COLD struct thread *thread_attach_first(void) {
+static COLD struct thread *attach(bool opens_lists) {
     struct thread *thread = thread_create();
     if (thread == NULL) {
         return &thread_none;
     }
     join_arena(thread);
+    if (opens_lists) {
+        open_lists(thread);
+    }
     thread_own = thread;
     if (has_end_key) {
         pthread_setspecific(end_key, thread); /* may allocate: by then this thread can serve it */
     }
     return thread;
+}
+
+COLD struct thread *thread_attach_first(void) {
+    if (thread_own == &thread_none) {
+        return attach(true);
+    }
+    open_lists(thread_own);
+    return thread_own;
+}
+
+struct thread *thread_attach_bare(void) {
+    return thread_own == &thread_none ? attach(!params.charges) : thread_own;
 }
 
 struct thread *thread_switch(struct thread *thread) {
@@ -125,6 +142,7 @@ struct thread *thread_switch(struct thread *thread) {
     operation_enter();
     if (is_state && thread->attached == 0) {
         join_arena(thread);
+        open_lists(thread);
     }
     thread_own = thread;
     operation_leave();

@@ -59,6 +59,7 @@ struct thread {
     struct thread *next_free;
     int32_t id; /* kernel thread id of the last owner */
     uint32_t attached;
+    bool has_lists;      /* opened, or never to be: nothing is left for thread_attach to do */
     struct thread *view; /* where fast paths look: this state, or thread_detoured */
     struct list partial[SLAB_CLASSES][SLAB_GROUPS];
 
@@ -76,14 +77,17 @@ extern THREAD_LOCAL uint32_t thread_depth;
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-/* Gives the calling thread a state and an arena if it has none yet, and arranges for its end. The
- * very first one gets the main arena. Returns the state, or thread_none / thread_gone when there
- * can be none. Part of every slow operation. */
+/* Gives the calling thread a state, an arena and lists if it has none yet, and arranges for its
+ * end. The very first one gets the main arena. Returns the state, or thread_none / thread_gone when
+ * there can be none. Part of every slow operation. */
 struct thread *thread_attach_first(void);
 INLINE struct thread *thread_attach(void) {
     struct thread *thread = thread_own;
-    return LIKELY(thread != &thread_none) ? thread : thread_attach_first();
+    return LIKELY(thread->has_lists) ? thread : thread_attach_first();
 }
+/* The same for an operation that, in glibc, does not make a thread cache: under its profile the
+ * lists, and the block that stands for them, come with the next other operation. */
+struct thread *thread_attach_bare(void);
 
 /* Empties a state's lists into the arenas, leaves its arena and keeps the record for another
  * thread. The calling thread becomes thread_gone if the state was its current one. */

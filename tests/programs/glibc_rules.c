@@ -340,7 +340,6 @@ static void document_dynamic(void) {
 static void document_fixed(void) {
     document_sequence(true);
 }
-
 static void dynamic_threshold(void) {
     static const size_t sizes[] = {
         131048,       131049,   131072,    135144,   135145,     200 * KIB,     204800 - 24,
