@@ -55,14 +55,17 @@ static void *align_by_any(size_t alignment, size_t bytes) {
 }
 
 API_EXPORT_WEAK void *API(memalign)(size_t alignment, size_t bytes) {
+    report_caller = ENTRY_CALLER();
     return align_by_any(alignment, bytes);
 }
 
 API_EXPORT_WEAK void *API(aligned_alloc)(size_t alignment, size_t bytes) {
+    report_caller = ENTRY_CALLER();
     return align_by_any(alignment, bytes);
 }
 
 API_EXPORT_WEAK int API(posix_memalign)(void **memory, size_t alignment, size_t bytes) {
+    report_caller = ENTRY_CALLER();
     if (!is_power_of_two(alignment) || alignment % sizeof(void *) != 0) {
         return EINVAL;
     }
@@ -77,10 +80,12 @@ API_EXPORT_WEAK int API(posix_memalign)(void **memory, size_t alignment, size_t 
 }
 
 API_EXPORT_WEAK void *API(valloc)(size_t bytes) {
+    report_caller = ENTRY_CALLER();
     return aligned_or_enomem(os_page_bytes(), bytes);
 }
 
 API_EXPORT_WEAK void *API(pvalloc)(size_t bytes) {
+    report_caller = ENTRY_CALLER();
     size_t page = os_page_bytes();
     size_t padded;
     if (UNLIKELY(add_overflows(bytes, page - 1, &padded))) {
@@ -94,7 +99,10 @@ API_EXPORT_WEAK void *API(pvalloc)(size_t bytes) {
 static COLD size_t usable_bytes_slow(void *memory, const void *caller) {
     struct block block = entry_find_block(memory, "malloc_usable_size", caller);
     if (UNLIKELY(block.kind == BLOCK_FOREIGN)) {
-        return foreign_usable_bytes(memory, caller);
+        return foreign_usable_bytes(memory);
+    }
+    if (UNLIKELY(block.kind == BLOCK_INVALID)) {
+        return 0;
     }
     return thread_usable_bytes(&block);
 }
@@ -109,7 +117,7 @@ API_EXPORT_WEAK size_t API(malloc_usable_size)(void *memory) {
     }
     struct heap *heap = entry_find_heap(memory);
     struct chunk *chunk = chunk_of_memory(memory);
-    if (LIKELY(heap != NULL) && entry_is_plausible(heap, chunk)) {
+    if (LIKELY(heap != NULL) && entry_is_live(heap, chunk)) {
         return chunk_usable_bytes(chunk);
     }
     return usable_bytes_slow(memory, ENTRY_CALLER());

@@ -9,21 +9,27 @@
 
 #include "chunk/free.h"
 #include "chunk/heap.h"
+#include "os/report.h"
 #include "thread/thread.h"
 
 /* Return address of the public function: names the caller in a diagnosis. */
 #define ENTRY_CALLER() __builtin_return_address(0)
 
-/* NULL and errno = ENOMEM when there is no memory. */
+/* NULL and errno = ENOMEM when there is no memory. The caller that the first names in a diagnosis
+ * is its own: the fast path jumps there. */
 NOINLINE void *entry_malloc_slow(size_t bytes);
+NOINLINE void *entry_malloc_for(size_t bytes, const void *caller);
 /* The caller it names in a diagnosis is its own: the fast path jumps here. */
 NOINLINE void entry_free_slow(void *memory);
 NOINLINE void entry_free_for(void *memory, const void *caller);
+/* For what entry_find_block returned. */
+void entry_free_found(const struct block *block);
 
 /* alignment: a power of two. NULL without touching errno. */
 void *entry_aligned(size_t alignment, size_t bytes);
 
-/* What the pointer is; does not return when it is invalid. */
+/* What the pointer is. One that is no live block of ours and cannot be libc's is reported; if that
+ * returns, the operation is to be dropped: kind is BLOCK_INVALID. */
 struct block entry_find_block(void *memory, const char *operation, const void *caller);
 
 /* NULL: the active slab cannot serve it. */
@@ -57,10 +63,14 @@ INLINE struct slab *entry_find_slab(const void *memory) {
     return is_live ? slab : NULL;
 }
 
-/* Whether a chunk of this heap has a header that can be true. */
-INLINE bool entry_is_plausible(const struct heap *heap, const struct chunk *chunk) {
+/* Whether a chunk of this heap is in use, as far as its own header and the next one tell; what lies
+ * in a list looks freed as well. */
+INLINE bool entry_is_live(const struct heap *heap, const struct chunk *chunk) {
     size_t flags = heap->arena == &main_arena ? 0 : CHUNK_NON_MAIN;
-    return LIKELY(free_header_is_plausible(chunk, heap_end(heap), flags));
+    uintptr_t end = heap_end(heap);
+    return LIKELY(free_header_is_plausible(chunk, end, flags)) &&
+           LIKELY(free_neighbour_is_plausible(chunk, end)) &&
+           LIKELY(!quick_looks_freed(chunk_memory(chunk)));
 }
 
 /* Whatever lies at the address, the word that is compared here is a slab's owner or no thread:

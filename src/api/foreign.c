@@ -4,27 +4,31 @@
  * libc's functions are weak imports: a libc without them has no heap that we could pass on to. */
 #include "api/foreign.h"
 
+#include "base/format.h"
 #include "chunk/mapped.h"
+#include "os/os.h"
 #include "os/report.h"
 
 #include <dlfcn.h>
 #include <malloc.h>
+#include <string.h>
 
-static const char *module_of(const void *address) {
-    Dl_info place;
-    bool found = dladdr(address, &place) != 0 && place.dli_fname != NULL;
-    return found && place.dli_fname[0] != '\0' ? place.dli_fname : "an unknown module";
+#define WHAT_BYTES 128
+
+static bool is_free(const char *operation) {
+    return strncmp(operation, "free", strlen("free")) == 0;
 }
 
-void foreign_report(const struct misuse *misuse, const char *why) {
-    report_fatal("invalid %s of %p: %s (called from %s)", misuse->operation, misuse->memory, why,
-                 module_of(misuse->caller));
+static void report_freed(const char *operation, const void *memory) {
+    char what[WHAT_BYTES];
+    format_text(what, sizeof what, "%s of a freed block", operation);
+    report_misuse(is_free(operation) ? "double free" : what, memory);
 }
 
-_Noreturn static void report_unknown(const struct misuse *misuse) {
-    struct mapped_block block;
-    bool inside = mapped_find_around(misuse->memory, &block);
-    foreign_report(misuse, inside ? "it points inside a mapped block" : "no block starts there");
+static void report_invalid(const char *operation, const struct block *block) {
+    char what[WHAT_BYTES];
+    format_text(what, sizeof what, "invalid %s: %s", operation, block->error);
+    report_misuse(what, block->memory);
 }
 
 #if defined(ARENITE_SHARED)
@@ -41,39 +45,38 @@ static bool libc_heap_was_used(void) {
     return info.arena != 0 || info.hblks != 0 || info.hblkhd != 0;
 }
 
-static void say_once(const struct misuse *misuse) {
+static bool can_be_libcs(const void *memory) {
+    struct mapped_block block;
+    struct os_module module;
+    return is_aligned((uintptr_t)memory, CHUNK_ALIGNMENT) && !os_is_on_stack(memory) &&
+           !os_find_module(memory, &module) && !mapped_find_around(memory, &block) &&
+           libc_heap_was_used();
+}
+
+static void say_once(const char *operation, const void *memory) {
     static uint32_t said;
+    struct os_module module = {"an unknown module", 0};
     if (__atomic_exchange_n(&said, 1, __ATOMIC_RELAXED) == 0) {
+        os_find_module(report_caller, &module);
         report_line("%s of %p, a block of another allocator: passed on to libc (called from %s; "
                     "said once)",
-                    misuse->operation, misuse->memory, module_of(misuse->caller));
+                    operation, memory, module.name);
     }
 }
 
-/* Returns only when the pointer may be libc's. */
-static void expect_libc_block(const struct misuse *misuse) {
-    if (!libc_heap_was_used()) {
-        report_unknown(misuse);
-    }
-    say_once(misuse);
-}
-
-void foreign_free(void *memory, const void *caller) {
-    const struct misuse misuse = {"free", memory, caller};
-    expect_libc_block(&misuse);
+void foreign_free(void *memory) {
+    say_once("free", memory);
     __libc_free(memory);
 }
 
-void *foreign_realloc(void *memory, size_t bytes, const void *caller) {
-    const struct misuse misuse = {"realloc", memory, caller};
-    expect_libc_block(&misuse);
+void *foreign_realloc(void *memory, size_t bytes) {
+    say_once("realloc", memory);
     return __libc_realloc(memory, bytes);
 }
 
 /* libc shows no other name for this function; dlsym may allocate, which is safe here. */
-size_t foreign_usable_bytes(void *memory, const void *caller) {
-    const struct misuse misuse = {"malloc_usable_size", memory, caller};
-    expect_libc_block(&misuse);
+size_t foreign_usable_bytes(void *memory) {
+    say_once("malloc_usable_size", memory);
     size_t (*usable_size)(void *) = NULL;
     *(void **)&usable_size = dlsym(RTLD_NEXT, "malloc_usable_size");
     return usable_size != NULL ? usable_size(memory) : 0;
@@ -81,17 +84,43 @@ size_t foreign_usable_bytes(void *memory, const void *caller) {
 
 #else
 
-void foreign_free(void *memory, const void *caller) {
-    report_unknown(&(const struct misuse){"free", memory, caller});
+static bool can_be_libcs(const void *memory) {
+    (void)memory;
+    return false;
 }
 
-void *foreign_realloc(void *memory, size_t bytes, const void *caller) {
+/* Never reached: nothing can be libc's. */
+void foreign_free(void *memory) {
+    (void)memory;
+}
+
+void *foreign_realloc(void *memory, size_t bytes) {
+    (void)memory;
     (void)bytes;
-    report_unknown(&(const struct misuse){"realloc", memory, caller});
+    return NULL;
 }
 
-size_t foreign_usable_bytes(void *memory, const void *caller) {
-    report_unknown(&(const struct misuse){"malloc_usable_size", memory, caller});
+size_t foreign_usable_bytes(void *memory) {
+    (void)memory;
+    return 0;
 }
 
 #endif
+
+void foreign_settle(const char *operation, struct block *block) {
+    if (block->kind == BLOCK_FOREIGN && mapped_was_freed(block->memory)) {
+        block->kind = BLOCK_FREED;
+    }
+    if (block->kind == BLOCK_FOREIGN) {
+        if (can_be_libcs(block->memory)) {
+            return;
+        }
+        block->error = "no block starts here";
+    }
+    if (block->kind == BLOCK_FREED) {
+        report_freed(operation, block->memory);
+    } else {
+        report_invalid(operation, block);
+    }
+    block->kind = BLOCK_INVALID;
+}

@@ -38,7 +38,8 @@ static void *pop_chunk(size_t bytes) {
     return bytes <= REQUEST_MAX_BYTES ? thread_pop_medium(chunk_bytes_for(bytes)) : NULL;
 }
 
-void *entry_malloc_slow(size_t bytes) {
+void *entry_malloc_for(size_t bytes, const void *caller) {
+    report_caller = caller;
     void *memory = pop_chunk(bytes);
     if (memory != NULL) {
         return memory;
@@ -47,30 +48,37 @@ void *entry_malloc_slow(size_t bytes) {
     return or_enomem(bytes <= REQUEST_MAX_BYTES ? thread_malloc(bytes) : NULL);
 }
 
+void *entry_malloc_slow(size_t bytes) {
+    return entry_malloc_for(bytes, ENTRY_CALLER());
+}
+
 struct block entry_find_block(void *memory, const char *operation, const void *caller) {
+    report_caller = caller;
     struct block block = thread_find_block(memory);
-    if (UNLIKELY(block.kind == BLOCK_INVALID)) {
-        const struct misuse misuse = {operation, memory, caller};
-        foreign_report(&misuse, block.error);
+    if (UNLIKELY(block.kind != BLOCK_SLOT && block.kind != BLOCK_CHUNK &&
+                 block.kind != BLOCK_MAPPED)) {
+        foreign_settle(operation, &block);
     }
     return block;
 }
 
 /* The chunk lies in a heap of ours, so its header may be read; one test then sees that pointer
  * and size are aligned and the M flag is clear (P and A, the other two flags, may be either). */
-INLINE bool push_quick(struct chunk *chunk) {
+INLINE bool push_quick(const struct heap *heap, struct chunk *chunk) {
     size_t bytes = chunk_head(chunk) & ~(CHUNK_PREV_IN_USE | CHUNK_NON_MAIN);
     size_t index = quick_index(bytes);
     return is_aligned((uintptr_t)chunk | bytes, CHUNK_ALIGNMENT) && index < QUICK_LISTS &&
+           thread_current->quick.room[index] != 0 && bytes < heap_end(heap) - (uintptr_t)chunk &&
+           free_neighbour_is_plausible(chunk, heap_end(heap)) &&
            quick_push_unless_freed(&thread_current->quick, index, chunk_memory(chunk));
 }
 
 /* A block that carries the key of a freed one takes the long way, which looks it up. */
 INLINE bool free_chunk(struct heap *heap, struct chunk *chunk) {
-    if (push_quick(chunk)) {
+    if (push_quick(heap, chunk)) {
         return true;
     }
-    if (!entry_is_plausible(heap, chunk) || quick_looks_freed(chunk_memory(chunk))) {
+    if (!entry_is_live(heap, chunk)) {
         return false;
     }
     if (!thread_push_medium(chunk)) {
@@ -79,20 +87,25 @@ INLINE bool free_chunk(struct heap *heap, struct chunk *chunk) {
     return true;
 }
 
+void entry_free_found(const struct block *block) {
+    if (UNLIKELY(block->kind == BLOCK_FOREIGN)) {
+        foreign_free(block->memory);
+    } else if (LIKELY(block->kind != BLOCK_INVALID)) {
+        thread_free(block);
+    }
+}
+
 void entry_free_for(void *memory, const void *caller) {
     if (memory == NULL) {
         return;
     }
+    report_caller = caller;
     struct heap *heap = entry_find_heap(memory);
     if (heap != NULL && free_chunk(heap, chunk_of_memory(memory))) {
         return;
     }
     struct block block = entry_find_block(memory, "free", caller);
-    if (UNLIKELY(block.kind == BLOCK_FOREIGN)) {
-        foreign_free(memory, caller);
-        return;
-    }
-    thread_free(&block);
+    entry_free_found(&block);
 }
 
 void entry_free_slow(void *memory) {
@@ -116,6 +129,7 @@ API_EXPORT_WEAK void *API(calloc)(size_t count, size_t each_bytes) {
     if (LIKELY(slot != NULL)) {
         return slot_clear(slot, bytes);
     }
+    report_caller = ENTRY_CALLER();
     start_ensure();
     return or_enomem(fits ? thread_calloc(bytes) : NULL);
 }
@@ -124,18 +138,23 @@ API_EXPORT_WEAK void *API(calloc)(size_t count, size_t each_bytes) {
 static COLD void *resize_slow(void *memory, size_t bytes, const void *caller) {
     struct block block = entry_find_block(memory, "realloc", caller);
     if (UNLIKELY(block.kind == BLOCK_FOREIGN)) {
-        return foreign_realloc(memory, bytes, caller);
+        return foreign_realloc(memory, bytes);
+    }
+    if (UNLIKELY(block.kind == BLOCK_INVALID)) {
+        errno = EINVAL;
+        return NULL;
     }
     return or_enomem(bytes <= REQUEST_MAX_BYTES ? thread_realloc(&block, bytes) : NULL);
 }
 
 /* A slot stays unless it is too small or more than half of it would be unused. */
-INLINE void *resize_slot(const struct slab *slab, void *memory, size_t bytes) {
+INLINE void *resize_slot(const struct slab *slab, void *memory, size_t bytes, const void *caller) {
     size_t slot_bytes = slab->slot_bytes;
     if (bytes <= slot_bytes && (bytes > slot_bytes / 2 || slot_bytes <= SLOT_STAYS_BYTES)) {
         return memory;
     }
-    void *fresh = entry_malloc(bytes);
+    void *fresh = entry_malloc_quick(bytes);
+    fresh = LIKELY(fresh != NULL) ? fresh : entry_malloc_for(bytes, caller);
     if (LIKELY(fresh != NULL)) {
         memcpy(fresh, memory, slot_bytes < bytes ? slot_bytes : bytes);
         entry_free(memory);
@@ -147,11 +166,12 @@ INLINE void *resize_slot(const struct slab *slab, void *memory, size_t bytes) {
 INLINE void *resize(void *memory, size_t bytes, const void *caller) {
     const struct slab *slab = entry_find_slab(memory);
     if (LIKELY(slab != NULL)) {
-        return resize_slot(slab, memory, bytes);
+        return resize_slot(slab, memory, bytes, caller);
     }
+    report_caller = caller;
     struct heap *heap = entry_find_heap(memory);
     struct chunk *chunk = chunk_of_memory(memory);
-    if (LIKELY(heap != NULL && bytes <= REQUEST_MAX_BYTES) && entry_is_plausible(heap, chunk)) {
+    if (LIKELY(heap != NULL && bytes <= REQUEST_MAX_BYTES) && entry_is_live(heap, chunk)) {
         return or_enomem(thread_realloc_chunk(heap, chunk, bytes));
     }
     return resize_slow(memory, bytes, caller);

@@ -41,14 +41,16 @@ CXX_OPERATOR(void *, operator_new_array_aligned_nothrow,
 /* ---- new ------------------------------------------------------------------------------------- */
 
 /* One try, for an alignment of 0 or any power of two. */
-INLINE void *attempt(size_t bytes, size_t alignment) {
-    return alignment <= CHUNK_ALIGNMENT ? entry_malloc(bytes) : entry_aligned(alignment, bytes);
+INLINE void *attempt(size_t bytes, size_t alignment, const void *caller) {
+    report_caller = caller;
+    return alignment <= CHUNK_ALIGNMENT ? entry_malloc_for(bytes, caller)
+                                        : entry_aligned(alignment, bytes);
 }
 
 /* [new.delete.single]: the handler finds memory, or does not come back, or there is none. */
 static NOINLINE void *new_or_throw(size_t bytes, size_t alignment, const void *caller) {
     for (;;) {
-        void *memory = attempt(bytes, alignment);
+        void *memory = attempt(bytes, alignment, caller);
         if (LIKELY(memory != NULL)) {
             return memory;
         }
@@ -139,7 +141,8 @@ INLINE void *new_nothrow(const struct nothrow_request *request) {
 
 INLINE void *new_aligned_nothrow(const struct nothrow_request *request) {
     bool is_ours = is_new_aligned_ours();
-    void *memory = LIKELY(is_ours) ? attempt(request->bytes, request->alignment) : NULL;
+    void *memory =
+        LIKELY(is_ours) ? attempt(request->bytes, request->alignment, request->caller) : NULL;
     return LIKELY(memory != NULL) ? memory : new_or_null(request, is_ours);
 }
 

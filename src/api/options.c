@@ -81,6 +81,9 @@ static void apply_to_policy(enum option_id id, uint64_t value) {
     case OPTION_SOFT_LIMIT:
         policy.soft_limit = value;
         break;
+    case OPTION_ON_ERROR:
+        report_on_error = (enum report_action)value;
+        break;
     default:
         break; /* looked up when it is needed */
     }

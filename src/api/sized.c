@@ -6,11 +6,10 @@
  * caller believes. After a realloc the newest size is the true one; any size up to what the block
  * can hold passes, because requests are rounded up. */
 #include "api/entry.h"
-#include "api/foreign.h"
 #include "api/names.h"
 
 #include "arenite/arenite.h"
-#include "os/report.h"
+#include "base/format.h"
 
 /* What the caller says about a block. */
 struct claim {
@@ -21,17 +20,34 @@ struct claim {
     const void *caller;
 };
 
-static void check_claim(const struct claim *claim, const struct block *block) {
+static bool has_size(const struct claim *claim, const struct block *block) {
     size_t usable = thread_usable_bytes(block);
-    if (UNLIKELY(claim->bytes > usable)) {
-        report_fatal("%s of %p with a size of %zu bytes, but the block has %zu", claim->operation,
-                     claim->memory, claim->bytes, usable);
+    return claim->bytes <= usable;
+}
+
+static bool has_alignment(const struct claim *claim) {
+    return is_power_of_two(claim->alignment) &&
+           is_aligned((uintptr_t)claim->memory, claim->alignment);
+}
+
+#define WHAT_BYTES 96
+
+static COLD bool refuse(const struct claim *claim, const char *noun, size_t number) {
+    char what[WHAT_BYTES];
+    format_text(what, sizeof what, "%s with a wrong %s of %zu bytes", claim->operation, noun,
+                number);
+    report_misuse(what, claim->memory);
+    return false;
+}
+
+static bool is_true(const struct claim *claim, const struct block *block) {
+    if (UNLIKELY(!has_size(claim, block))) {
+        return refuse(claim, "size", claim->bytes);
     }
-    if (UNLIKELY(!is_power_of_two(claim->alignment) ||
-                 !is_aligned((uintptr_t)claim->memory, claim->alignment))) {
-        report_fatal("%s of %p with an alignment of %zu, which the block does not have",
-                     claim->operation, claim->memory, claim->alignment);
+    if (UNLIKELY(!has_alignment(claim))) {
+        return refuse(claim, "alignment", claim->alignment);
     }
+    return true;
 }
 
 static void free_claimed(const struct claim *claim) {
@@ -39,12 +55,10 @@ static void free_claimed(const struct claim *claim) {
         return;
     }
     struct block block = entry_find_block(claim->memory, claim->operation, claim->caller);
-    if (UNLIKELY(block.kind == BLOCK_FOREIGN)) {
-        foreign_free(claim->memory, claim->caller);
-        return;
+    bool is_ours = block.kind != BLOCK_FOREIGN && block.kind != BLOCK_INVALID;
+    if (!is_ours || LIKELY(is_true(claim, &block))) {
+        entry_free_found(&block);
     }
-    check_claim(claim, &block);
-    thread_free(&block);
 }
 
 API_EXPORT_WEAK void API(free_sized)(void *memory, size_t bytes) {

@@ -7,9 +7,11 @@
 #include "api/start.h"
 
 #include "api/announce.h"
+#include "api/describe.h"
 #include "api/options.h"
 #include "api/registry.h"
 #include "os/os.h"
+#include "os/report.h"
 #include "pages/page_map.h"
 #include "thread/thread.h"
 
@@ -39,6 +41,7 @@ static void prepare_page_map(void) {
 }
 
 static void start_run(void) {
+    report_describe = describe_address;
     registry_init();
     options_load();
     /* Without a key for the end of threads, what their lists hold stays theirs. */

@@ -99,11 +99,11 @@ INLINE void check_unsorted(const struct arena *arena, const struct chunk *chunk)
         error = "corrupted size after a free chunk";
     } else if (next->size < CHUNK_HEADER_BYTES || next->size > arena->system_bytes) {
         error = "corrupted size of the chunk behind a free one";
-    } else if (chunk->links.bk->fd != &chunk->links || chunk->links.fd->bk != &chunk->links) {
+    } else if (!bin_links_agree(&chunk->links)) {
         error = "corrupted double-linked list of free chunks";
     }
     if (UNLIKELY(error != NULL)) {
-        report_corruption(error, chunk);
+        report_corruption(error, chunk_memory(chunk));
     }
 }
 
@@ -197,7 +197,7 @@ INLINE struct chunk *cut_top(const struct alloc *alloc) {
     struct chunk *chunk = arena->top;
     size_t top_bytes = chunk != NULL ? chunk_bytes(chunk) : 0;
     if (UNLIKELY(top_bytes > arena->system_bytes)) {
-        report_corruption("corrupted size of top", chunk);
+        report_corruption("corrupted size of top", chunk_memory(chunk));
     }
     if (top_bytes < alloc->bytes + CHUNK_MIN_BYTES) {
         return NULL;

@@ -38,8 +38,8 @@ static void map_set(struct arena *arena, unsigned index) {
  * (or, in a circle, the largest). */
 static void link_size_before(struct chunk *chunk, struct chunk *next) {
     struct chunk *previous = next->bk_nextsize;
-    if (UNLIKELY(previous->fd_nextsize != next)) {
-        report_corruption("corrupted size links of a large bin", next);
+    if (UNLIKELY(!bin_may_follow(previous) || previous->fd_nextsize != next)) {
+        report_corruption("corrupted size links of a large bin", chunk_memory(next));
     }
     chunk->fd_nextsize = next;
     chunk->bk_nextsize = previous;
@@ -68,7 +68,7 @@ static void put_sorted(struct links *bin, struct chunk *chunk, size_t bytes) {
         }
     }
     if (UNLIKELY(before->bk->fd != before)) {
-        report_corruption("corrupted large bin", chunk_of_links(before));
+        report_corruption("corrupted large bin", chunk_memory(chunk_of_links(before)));
     }
     bin_link_between(&chunk->links, before->bk, before);
 }
@@ -88,8 +88,9 @@ void bin_take_size_links(struct arena *arena, struct chunk *chunk) {
     const struct links *bin = bin_at(arena, bin_index_large(chunk_bytes(chunk)));
     struct chunk *next = chunk->fd_nextsize;
     struct chunk *previous = chunk->bk_nextsize;
-    if (UNLIKELY(next->bk_nextsize != chunk || previous->fd_nextsize != chunk)) {
-        report_corruption("corrupted size links of a large bin", chunk);
+    if (UNLIKELY(!bin_may_follow(next) || !bin_may_follow(previous) || next->bk_nextsize != chunk ||
+                 previous->fd_nextsize != chunk)) {
+        report_corruption("corrupted size links of a large bin", chunk_memory(chunk));
     }
     struct chunk *heir = chunk_of_links(chunk->links.fd);
     if (&heir->links != bin && heir->fd_nextsize == NULL) {

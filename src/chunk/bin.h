@@ -19,6 +19,7 @@
 #define ARENITE_CHUNK_BIN_H
 
 #include "chunk/arena.h"
+#include "chunk/heap.h"
 #include "os/report.h"
 
 #define BIN_UNSORTED 1u
@@ -67,12 +68,26 @@ INLINE void bin_link_between(struct links *node, struct links *bk, struct links 
     bk->fd = node;
 }
 
+/* Whether an address may be followed: it lies in a heap, where the other arenas keep their bins
+ * too, or in main's bins. What was written over a link mostly leads elsewhere. */
+INLINE bool bin_may_follow(const void *address) {
+    return LIKELY(heap_find(address) != NULL) ||
+           (uintptr_t)address - (uintptr_t)&main_arena < sizeof main_arena;
+}
+
+/* Whether a node's neighbours agree that it stands between them. */
+INLINE bool bin_links_agree(const struct links *node) {
+    return LIKELY(bin_may_follow(node->fd) && bin_may_follow(node->bk)) &&
+           LIKELY(node->fd->bk == node && node->bk->fd == node);
+}
+
 /* Takes a node out of its list, which must agree about it. */
 INLINE void bin_unlink_node(struct links *node) {
     struct links *fd = node->fd;
     struct links *bk = node->bk;
-    if (UNLIKELY(fd->bk != node || bk->fd != node)) {
-        report_corruption("corrupted double-linked list of free chunks", chunk_of_links(node));
+    if (UNLIKELY(!bin_links_agree(node))) {
+        report_corruption("corrupted double-linked list of free chunks",
+                          chunk_memory(chunk_of_links(node)));
     }
     fd->bk = bk;
     bk->fd = fd;
@@ -95,7 +110,7 @@ void bin_take_size_links(struct arena *arena, struct chunk *chunk);
 INLINE void bin_put_unsorted(struct arena *arena, struct chunk *chunk, size_t bytes) {
     struct links *bin = bin_at(arena, BIN_UNSORTED);
     if (UNLIKELY(bin->fd->bk != bin)) {
-        report_corruption("corrupted unsorted bin", chunk_of_links(bin->fd));
+        report_corruption("corrupted unsorted bin", chunk_memory(chunk_of_links(bin->fd)));
     }
     bin_clear_size_links(chunk, bytes);
     bin_link_between(&chunk->links, bin, bin->fd);
@@ -108,7 +123,7 @@ void bin_put(struct arena *arena, struct chunk *chunk, size_t bytes);
 INLINE void bin_take(struct arena *arena, struct chunk *chunk) {
     size_t bytes = chunk_bytes(chunk);
     if (UNLIKELY(bytes != chunk_next(chunk)->prev_size)) {
-        report_corruption("corrupted size of a free chunk", chunk);
+        report_corruption("corrupted size of a free chunk", chunk_memory(chunk));
     }
     if (!bin_is_small(bytes) && chunk->fd_nextsize != NULL) {
         bin_take_size_links(arena, chunk);

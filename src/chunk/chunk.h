@@ -124,6 +124,12 @@ INLINE void chunk_set_head(struct chunk *chunk, size_t bytes_and_flags) {
     chunk->size = bytes_and_flags;
 }
 
+/* A header that lies inside a larger chunk now is no chunk's any more: without a size it passes for
+ * none, so that a later free of it is noticed. */
+INLINE void chunk_clear_head(struct chunk *chunk) {
+    chunk->size = 0;
+}
+
 /* Changes the size, keeps the flags. */
 INLINE void chunk_set_bytes(struct chunk *chunk, size_t bytes) {
     chunk->size = bytes | (chunk->size & CHUNK_FLAGS);

@@ -11,6 +11,7 @@ static void consolidate_bin(struct arena *arena, unsigned index) {
     while (chunk != NULL) {
         fast_bin_check(chunk, index);
         struct chunk *next = fast_bin_next(chunk);
+        fast_bin_set_key(chunk, 0);
         free_merge(arena, chunk);
         chunk = next;
     }

@@ -7,12 +7,15 @@
  * asked for, when a merged chunk of 64 KiB or more appears, and before memory is trimmed.
  *
  * I1: a chunk in fast bin i has the size fast_bin_bytes(i), and the P bit of its successor is set.
- * I2: links are masked with their place (as quick lists'), so that an overwritten one is noticed.
+ * I2: a chunk in a fast bin carries the key of a freed one (quick.h), so that a second free is
+ *     noticed wherever in its list it lies.
+ * I3: links are masked with their place (as quick lists'), so that an overwritten one is noticed.
  * All functions: under the arena's lock. Source: ptmalloc's fast bins. */
 #ifndef ARENITE_CHUNK_FAST_BIN_H
 #define ARENITE_CHUNK_FAST_BIN_H
 
 #include "chunk/arena.h"
+#include "chunk/heap.h"
 #include "chunk/params.h"
 #include "os/report.h"
 
@@ -40,20 +43,22 @@ INLINE void fast_bin_set_next(struct chunk *chunk, const struct chunk *next) {
 }
 
 INLINE void fast_bin_check(const struct chunk *chunk, unsigned index) {
-    if (UNLIKELY(!is_aligned((uintptr_t)chunk, CHUNK_ALIGNMENT) ||
+    if (UNLIKELY(!is_aligned((uintptr_t)chunk, CHUNK_ALIGNMENT) || heap_find(chunk) == NULL ||
                  chunk_bytes(chunk) != fast_bin_bytes(index))) {
-        report_corruption("corrupted fast bin: a freed chunk was written to", chunk);
+        report_corruption("corrupted fast bin: a freed chunk was written to", chunk_memory(chunk));
     }
 }
 
-/* Puts a chunk, still marked in use, into its bin. Reports a chunk that is already its newest. */
+/* The key stands where a quick list keeps it. */
+INLINE void fast_bin_set_key(struct chunk *chunk, uintptr_t key) {
+    ((struct quick_slot *)chunk_memory(chunk))->key = key;
+}
+
+/* Puts a chunk, still marked in use, into its bin. It is not there yet (its key would tell). */
 INLINE void fast_bin_push(struct arena *arena, struct chunk *chunk) {
     unsigned index = fast_bin_index(chunk_bytes(chunk));
-    struct chunk *newest = arena->fast[index];
-    if (UNLIKELY(newest == chunk)) {
-        report_corruption("double free", chunk_memory(chunk));
-    }
-    fast_bin_set_next(chunk, newest);
+    fast_bin_set_next(chunk, arena->fast[index]);
+    fast_bin_set_key(chunk, quick_secret);
     compiler_fence();
     arena->fast[index] = chunk;
     arena->flags |= ARENA_HAS_FAST;
@@ -67,6 +72,7 @@ INLINE struct chunk *fast_bin_pop(struct arena *arena, unsigned index) {
     }
     fast_bin_check(chunk, index);
     arena->fast[index] = fast_bin_next(chunk);
+    fast_bin_set_key(chunk, 0);
     return chunk;
 }
 

@@ -13,30 +13,39 @@ COLD const char *free_explain_header(const struct chunk *chunk, uintptr_t heap_e
     if (!is_aligned((uintptr_t)chunk, CHUNK_ALIGNMENT)) {
         return "misaligned pointer";
     }
+    if (bytes == 0) {
+        return "no block starts here, or no longer";
+    }
     if (bytes < CHUNK_MIN_BYTES || !is_aligned(bytes, CHUNK_ALIGNMENT) ||
         bytes > heap_end_address - (uintptr_t)chunk) {
         return "invalid pointer, or corrupted chunk size";
     }
     if (bytes == heap_end_address - (uintptr_t)chunk) {
-        return "double free (the chunk is part of top)";
+        return "the block is free, at the end of its heap";
     }
     return "invalid pointer, or corrupted chunk flags";
 }
 
-/* What must hold between a chunk that is being freed and the one behind it. */
-static void check_neighbour(const struct arena *arena, const struct chunk *chunk,
-                            const struct chunk *next) {
-    const char *error = NULL;
-    if (chunk == arena->top) {
-        error = "double free (the chunk is part of top)";
-    } else if (!chunk_prev_in_use(next)) {
-        error = "double free";
-    } else if (next->size <= CHUNK_HEADER_BYTES || chunk_bytes(next) > arena->system_bytes) {
-        error = "corrupted size of the chunk behind a freed one";
+/* Whether what stands before a chunk can be a free one. Both words may have been overwritten. */
+static bool is_free_before(const struct chunk *chunk) {
+    const struct chunk *prev = chunk_prev(chunk);
+    return is_aligned((uintptr_t)prev, CHUNK_ALIGNMENT) && heap_find(prev) != NULL &&
+           chunk_bytes(prev) == chunk->prev_size;
+}
+
+/* What must hold between a chunk that is being freed and those around it; else what is wrong. */
+INLINE const char *find_damage(const struct arena *arena, const struct chunk *chunk,
+                               const struct chunk *next) {
+    if (chunk == arena->top || !chunk_prev_in_use(next)) {
+        return "double free";
     }
-    if (UNLIKELY(error != NULL)) {
-        report_corruption(error, chunk_memory(chunk));
+    if (next->size <= CHUNK_HEADER_BYTES || chunk_bytes(next) > arena->system_bytes) {
+        return "corrupted size of the chunk behind a freed one";
     }
+    if (!chunk_prev_in_use(chunk) && !is_free_before(chunk)) {
+        return "corrupted size before a freed chunk";
+    }
+    return NULL;
 }
 
 /* Joins the chunk with a free one before it; returns where the joint chunk starts. */
@@ -46,10 +55,8 @@ static struct chunk *merge_backward(struct arena *arena, struct chunk *chunk, si
     }
     size_t prev_bytes = chunk->prev_size;
     struct chunk *prev = chunk_prev(chunk);
-    if (UNLIKELY(chunk_bytes(prev) != prev_bytes)) {
-        report_corruption("corrupted size before a freed chunk", chunk_memory(chunk));
-    }
     bin_take(arena, prev);
+    chunk_clear_head(chunk);
     *bytes += prev_bytes;
     return prev;
 }
@@ -58,10 +65,15 @@ INLINE size_t merge(struct arena *arena, struct chunk *chunk) {
     size_t bytes = chunk_bytes(chunk);
     struct chunk *next = chunk_at(chunk, bytes);
     size_t next_bytes = chunk_bytes(next);
-    check_neighbour(arena, chunk, next);
+    const char *damage = find_damage(arena, chunk, next);
+    if (UNLIKELY(damage != NULL)) {
+        report_misuse(damage, chunk_memory(chunk));
+        return 0;
+    }
     chunk = merge_backward(arena, chunk, &bytes);
     if (next == arena->top) {
         bytes += next_bytes;
+        chunk_clear_head(next);
         chunk_set_head(chunk, bytes | CHUNK_PREV_IN_USE);
         arena->top = chunk;
         return bytes;
@@ -71,6 +83,7 @@ INLINE size_t merge(struct arena *arena, struct chunk *chunk) {
     } else {
         bin_take(arena, next);
         bytes += next_bytes;
+        chunk_clear_head(next);
     }
     chunk_set_head(chunk, bytes | CHUNK_PREV_IN_USE);
     chunk_set_foot(chunk, bytes);
@@ -83,9 +96,10 @@ size_t free_merge(struct arena *arena, struct chunk *chunk) {
 }
 
 INLINE void free_fast(struct arena *arena, struct chunk *chunk) {
-    size_t next_size = chunk_next(chunk)->size;
-    if (UNLIKELY(next_size <= CHUNK_HEADER_BYTES || next_size >= arena->system_bytes)) {
-        report_corruption("corrupted size of the chunk behind a freed one", chunk_memory(chunk));
+    const char *damage = find_damage(arena, chunk, chunk_next(chunk));
+    if (UNLIKELY(damage != NULL)) {
+        report_misuse(damage, chunk_memory(chunk));
+        return;
     }
     fast_bin_push(arena, chunk);
 }

@@ -3,7 +3,11 @@
  *
  * The order is ptmalloc's: quick list, fast bin, else merge backward, forward or into top; a
  * merged chunk of 64 KiB or more consolidates the fast bins and lets top shrink. All functions:
- * under the arena's lock. What is impossible in a sound heap is reported as corruption. */
+ * under the arena's lock. A chunk that cannot be in use, or whose neighbours are damaged,
+ * is reported and left alone.
+ *
+ * I1: a header that merging makes part of a free chunk is cleared: what a heap's memory holds of
+ *     sizes is chunks' or the program's. */
 #ifndef ARENITE_CHUNK_FREE_H
 #define ARENITE_CHUNK_FREE_H
 
@@ -21,7 +25,7 @@ bool arena_free_old_top(const struct chunk_caller *caller, struct chunk *chunk);
 void arena_free_past_quick(struct arena *arena, struct chunk *chunk);
 
 /* The part without any list: merges the chunk with free neighbours and puts the result into the
- * unsorted bin or top. Returns the size it has become. */
+ * unsorted bin or top. Returns the size it has become, 0 when it was left alone. */
 size_t free_merge(struct arena *arena, struct chunk *chunk);
 
 /* Whether the header of an allegedly live chunk can be true within its heap: a live chunk is never
@@ -33,6 +37,15 @@ INLINE bool free_header_is_plausible(const struct chunk *chunk, uintptr_t heap_e
     return (((uintptr_t)chunk | bytes) & (CHUNK_ALIGNMENT - 1)) == 0 && bytes >= CHUNK_MIN_BYTES &&
            bytes < heap_end_address - (uintptr_t)chunk &&
            (chunk_head(chunk) & (CHUNK_MMAPPED | CHUNK_NON_MAIN)) == flags_expected;
+}
+
+/* Whether what stands behind a chunk with a plausible header can be there while the chunk is in
+ * use: it says so, and ends within the heap. */
+INLINE bool free_neighbour_is_plausible(const struct chunk *chunk, uintptr_t heap_end_address) {
+    const struct chunk *next = chunk_next(chunk);
+    size_t head = chunk_head(next);
+    return (head & (CHUNK_ALIGNMENT - 1) & ~CHUNK_NON_MAIN) == CHUNK_PREV_IN_USE &&
+           head <= heap_end_address - (uintptr_t)next + CHUNK_FLAGS;
 }
 
 /* What is wrong with an implausible one, in words. */

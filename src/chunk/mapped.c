@@ -199,11 +199,23 @@ static void enter(uintptr_t start, size_t bytes, size_t lead) {
     unlock();
 }
 
+/* The table tells the truth, so that the block can be freed or moved all the same. */
+static void check_header(const struct mapped_block *block) {
+    const struct chunk *chunk = chunk_of_memory((const void *)block->memory);
+    size_t lead = (uintptr_t)chunk - block->start;
+    if (UNLIKELY(chunk->prev_size != lead ||
+                 chunk->size != ((block->bytes - lead) | CHUNK_MMAPPED))) {
+        report_misuse("corrupted header of a mapped block", (const void *)block->memory);
+    }
+}
+
 /* Takes the block out of the table: from then on it is the caller's alone, who may enter it again
  * or must unpromise its place. The lock is held. */
 static bool leave_locked(const void *memory, struct mapped_block *block) {
-    bool found = mapped_table_take(&mapped_blocks, (uintptr_t)memory, block);
+    bool found = mapped_table_find(&mapped_blocks, (uintptr_t)memory, block);
     if (found) {
+        check_header(block);
+        mapped_table_take(&mapped_blocks, (uintptr_t)memory, block);
         set_count(mapped_counts.count - 1);
         mapped_counts.bytes -= block->bytes;
     }
@@ -225,13 +237,23 @@ static void write_header(uintptr_t start, size_t bytes, size_t lead) {
     chunk_set_head(chunk, (bytes - lead) | CHUNK_MMAPPED);
 }
 
-static void check_header(const struct mapped_block *block) {
-    const struct chunk *chunk = chunk_of_memory((const void *)block->memory);
-    size_t lead = (uintptr_t)chunk - block->start;
-    if (UNLIKELY(chunk->prev_size != lead ||
-                 chunk->size != ((block->bytes - lead) | CHUNK_MMAPPED))) {
-        report_corruption("corrupted header of a mapped block", (const void *)block->memory);
+/* The blocks unmapped last: a second free of one is called so. Others may write meanwhile, which
+ * costs a worse description at most. */
+#define RECENT_BLOCKS 32u
+static uintptr_t recent[RECENT_BLOCKS];
+static uint32_t recent_count;
+
+static void note_freed(const void *memory) {
+    uint32_t place = __atomic_fetch_add(&recent_count, 1, __ATOMIC_RELAXED) % RECENT_BLOCKS;
+    __atomic_store_n(&recent[place], (uintptr_t)memory, __ATOMIC_RELAXED);
+}
+
+bool mapped_was_freed(const void *memory) {
+    bool found = false;
+    for (size_t i = 0; i < RECENT_BLOCKS && !found; i++) {
+        found = __atomic_load_n(&recent[i], __ATOMIC_RELAXED) == (uintptr_t)memory;
     }
+    return found;
 }
 
 static void unmap(uintptr_t start, size_t bytes) {
@@ -307,8 +329,8 @@ bool mapped_free(void *memory) {
         return false;
     }
     unpromise();
-    check_header(&block);
-    params_adapt(chunk_bytes(chunk_of_memory(memory)));
+    note_freed(memory);
+    params_adapt(block.bytes - ((uintptr_t)memory - CHUNK_HEADER_BYTES - block.start));
     unmap(block.start, block.bytes);
     return true;
 }
@@ -318,7 +340,6 @@ void *mapped_resize(void *memory, size_t bytes) {
     if (!leave(memory, &block)) {
         return NULL;
     }
-    check_header(&block);
     size_t lead = (uintptr_t)memory - CHUNK_HEADER_BYTES - block.start;
     size_t whole = align_up(bytes + lead + SIZE_BYTES, os_page_bytes());
     void *start = (void *)block.start;

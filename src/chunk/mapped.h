@@ -44,6 +44,9 @@ bool mapped_find(const void *memory, struct mapped_block *block);
 /* The live block that an address lies in, for diagnosis; false when there is none. Slow. */
 bool mapped_find_around(const void *address, struct mapped_block *block);
 
+/* Whether this was the address of one of the blocks freed last. */
+bool mapped_was_freed(const void *memory);
+
 /* Frees the block with this address and adapts the dynamic thresholds; false when there is none.
  * A damaged header is reported. */
 bool mapped_free(void *memory);

@@ -2,18 +2,30 @@
  * Layer: chunk (includes base, os). */
 #include "chunk/medium.h"
 
+#include "chunk/heap.h"
 #include "os/report.h"
 
-COLD void medium_check_double_free(const struct medium_lists *lists, size_t index,
-                                   const struct quick_slot *slot) {
-    for (const struct quick_slot *at = lists->head[index]; at != NULL; at = quick_slot_next(at)) {
+#include <string.h>
+
+/* Their chunks stay in use for the arenas. */
+void medium_abandon(struct medium_lists *lists, const struct quick_slot *slot) {
+    report_misuse(QUICK_DAMAGE, slot);
+    memset(lists, 0, sizeof *lists);
+}
+
+bool medium_holds(const struct medium_lists *lists, size_t index, const struct quick_slot *slot) {
+    const struct quick_slot *at = lists->head[index];
+    size_t most = lists->held_bytes / MEDIUM_MIN_BYTES;
+    for (size_t steps = 0; at != NULL && steps <= most; steps++) {
         if (at == slot) {
-            report_corruption("double free", slot);
+            return true;
         }
-        if (!is_aligned((uintptr_t)at, CHUNK_ALIGNMENT)) {
-            quick_report_corruption(at);
+        at = quick_slot_next(at);
+        if (!is_aligned((uintptr_t)at, CHUNK_ALIGNMENT) || heap_find(at) == NULL) {
+            break; /* overwritten */
         }
     }
+    return false;
 }
 
 const char *medium_audit(const struct medium_lists *lists) {

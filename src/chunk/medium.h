@@ -38,6 +38,9 @@ INLINE size_t medium_bytes(size_t index) {
     return MEDIUM_MIN_BYTES + index * CHUNK_ALIGNMENT;
 }
 
+/* A link was overwritten: reports the chunk, and gives what all lists hold up. */
+COLD void medium_abandon(struct medium_lists *lists, const struct quick_slot *slot);
+
 /* Takes the newest chunk's memory of a size, NULL when there is none. */
 INLINE void *medium_pop(struct medium_lists *lists, size_t index) {
     struct quick_slot *slot = lists->head[index];
@@ -46,7 +49,8 @@ INLINE void *medium_pop(struct medium_lists *lists, size_t index) {
     }
     struct quick_slot *next = quick_slot_next(slot);
     if (UNLIKELY(!is_aligned((uintptr_t)next, CHUNK_ALIGNMENT))) {
-        quick_report_corruption(slot);
+        medium_abandon(lists, slot);
+        return NULL;
     }
     lists->head[index] = next;
     lists->held_bytes -= medium_bytes(index);
@@ -64,9 +68,8 @@ INLINE void medium_push(struct medium_lists *lists, size_t index, void *memory) 
     lists->held_bytes += medium_bytes(index);
 }
 
-/* Reports a block that lies in its list already. */
-void medium_check_double_free(const struct medium_lists *lists, size_t index,
-                              const struct quick_slot *slot);
+/* Whether a chunk's memory lies in its list, as far as that can be followed. Only the owner. */
+bool medium_holds(const struct medium_lists *lists, size_t index, const struct quick_slot *slot);
 
 /* NULL when I1 holds, else the first broken invariant. */
 const char *medium_audit(const struct medium_lists *lists);

@@ -2,28 +2,31 @@
  * Layer: chunk (includes base, os). See quick.h. */
 #include "chunk/quick.h"
 
+#include "chunk/heap.h"
 #include "os/report.h"
 
 uintptr_t quick_secret;
 struct quick_lists quick_closed;
 
-void quick_report_corruption(const struct quick_slot *slot) {
-    report_corruption("corrupted free list: the chunk was written to after it was freed", slot);
+/* Without room the list stays closed: how many chunks it held is not known any more. */
+void quick_abandon(struct quick_lists *lists, size_t index) {
+    report_misuse(QUICK_DAMAGE, lists->head[index]);
+    lists->head[index] = NULL;
+    lists->room[index] = 0;
 }
 
-/* The key may be there by chance (or left from an earlier life): only a chunk that really lies in
- * its list was freed twice. */
-COLD void quick_check_double_free(const struct quick_lists *lists, size_t index,
-                                  const struct quick_slot *slot) {
-    size_t steps = 0;
-    for (const struct quick_slot *at = lists->head[index]; at != NULL; at = quick_slot_next(at)) {
+bool quick_holds(const struct quick_lists *lists, size_t index, const struct quick_slot *slot) {
+    const struct quick_slot *at = lists->head[index];
+    for (size_t steps = 0; at != NULL && steps <= QUICK_COUNT_MAX; steps++) {
         if (at == slot) {
-            report_corruption("double free", slot);
+            return true;
         }
-        if (!is_aligned((uintptr_t)at, CHUNK_ALIGNMENT) || ++steps > QUICK_COUNT_MAX) {
-            quick_report_corruption(at);
+        at = quick_slot_next(at);
+        if (!is_aligned((uintptr_t)at, CHUNK_ALIGNMENT) || heap_find(at) == NULL) {
+            break; /* overwritten */
         }
     }
+    return false;
 }
 
 void quick_open(struct quick_lists *lists, size_t count, size_t limit_bytes) {

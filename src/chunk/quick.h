@@ -70,10 +70,14 @@ INLINE struct quick_slot *quick_slot_next(const struct quick_slot *slot) {
     return (struct quick_slot *)(slot->next ^ quick_mask(slot));
 }
 
-/* A link was overwritten, or a chunk was freed twice: prints and aborts. */
-_Noreturn void quick_report_corruption(const struct quick_slot *slot);
-void quick_check_double_free(const struct quick_lists *lists, size_t index,
-                             const struct quick_slot *slot);
+/* How damage to a list of freed chunks is reported. */
+#define QUICK_DAMAGE "corrupted free list: the chunk was written to after it was freed"
+
+/* Whether a chunk's memory lies in its list, as far as that can be followed. Only the owner. */
+bool quick_holds(const struct quick_lists *lists, size_t index, const struct quick_slot *slot);
+
+/* A link was overwritten: reports the chunk, and gives what the list holds up. */
+COLD void quick_abandon(struct quick_lists *lists, size_t index);
 
 /* Takes the newest chunk's memory from a list, NULL when there is none. */
 INLINE void *quick_pop(struct quick_lists *lists, size_t index) {
@@ -83,7 +87,8 @@ INLINE void *quick_pop(struct quick_lists *lists, size_t index) {
     }
     struct quick_slot *next = quick_slot_next(slot);
     if (UNLIKELY(!is_aligned((uintptr_t)next, CHUNK_ALIGNMENT))) {
-        quick_report_corruption(slot);
+        quick_abandon(lists, index);
+        return NULL;
     }
     lists->head[index] = next;
     lists->room[index]++;
@@ -108,16 +113,13 @@ INLINE bool quick_link(struct quick_lists *lists, size_t index, struct quick_slo
     return true;
 }
 
-/* Puts a chunk's memory into a list; false when it is full. */
+/* Puts a live chunk's memory into a list; false when it is full. */
 INLINE bool quick_push(struct quick_lists *lists, size_t index, void *memory) {
-    if (UNLIKELY(quick_looks_freed(memory))) {
-        quick_check_double_free(lists, index, memory);
-    }
     return quick_link(lists, index, memory);
 }
 
 /* The same for a path that must call nothing: false also for a block that looks freed, which the
- * slow path then settles by quick_push. */
+ * slow path then settles. */
 INLINE bool quick_push_unless_freed(struct quick_lists *lists, size_t index, void *memory) {
     return !UNLIKELY(quick_looks_freed(memory)) && quick_link(lists, index, memory);
 }

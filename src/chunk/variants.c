@@ -79,6 +79,7 @@ static bool extend_into_top(struct arena *arena, struct chunk *chunk, size_t byt
     if (together < bytes + CHUNK_MIN_BYTES) {
         return false;
     }
+    chunk_clear_head(arena->top);
     chunk_set_bytes(chunk, bytes);
     arena->top = chunk_at(chunk, bytes);
     chunk_set_head(arena->top, (together - bytes) | CHUNK_PREV_IN_USE);
@@ -93,6 +94,7 @@ static bool extend_into_next(struct arena *arena, struct chunk *chunk, size_t by
         return false;
     }
     bin_take(arena, next);
+    chunk_clear_head(next);
     chunk_set_bytes(chunk, together);
     chunk_mark_in_use_at(chunk, together);
     return true;
@@ -107,6 +109,7 @@ static struct chunk *move_chunk(const struct chunk_caller *caller, struct chunk 
     }
     if (fresh == chunk_next(chunk)) {
         chunk_set_bytes(chunk, chunk_bytes(chunk) + chunk_bytes(fresh));
+        chunk_clear_head(fresh);
         arena_cut(caller, chunk, bytes);
         return chunk;
     }

@@ -83,6 +83,21 @@ uint64_t os_random(void);
 int os_thread_id(void);
 int os_process_id(void);
 
+/* A place in a loaded file: the file's name without its folder, and the offset in it that addr2line
+ * takes. */
+struct os_module {
+    const char *name;
+    uintptr_t offset;
+};
+
+/* The loaded file that an address lies in; false when it lies in none, or the loader cannot be
+ * asked without a lock. */
+bool os_find_module(const void *address, struct os_module *module);
+
+/* Whether an address lies on the calling thread's stack, above the caller's frame. False on an
+ * alternate stack and on one that libc did not lay out. */
+bool os_is_on_stack(const void *address);
+
 /* True until the process has created its first thread; lets locks skip atomic operations. */
 INLINE bool os_is_single_threaded(void) {
     return __libc_single_threaded != 0;

@@ -96,7 +96,7 @@ void slab_carve(struct slab *slab) {
 }
 
 void slab_report_damage(const struct slab *slab) {
-    report_corruption("corrupted free list of a slab: a freed block was written to", slab->free);
+    report_misuse("corrupted free list of a slab: a freed block was written to", slab->free);
 }
 
 static const struct slot *next_of(const struct slab *slab, const struct slot *slot) {

@@ -244,11 +244,12 @@ bool slab_seems_listed(const struct slab *slab, const struct slot *slot);
 void slab_mark_travelling(const struct slab *slab, struct slot *slot);
 bool slab_is_travelling(const struct slab *slab, const struct slot *slot);
 
-/* Counts anew from the list, in a forked child, for a slab whose owner is gone. */
+/* Counts anew from the list, in a forked child, for a slab whose owner is gone; gives a damaged
+ * list up. */
 void slab_recount(struct slab *slab);
 
-/* The list's first word is damaged: reports and aborts. */
-_Noreturn void slab_report_damage(const struct slab *slab);
+/* The list's first word is damaged: reports that. */
+void slab_report_damage(const struct slab *slab);
 
 /* NULL when I1-I5 hold, else the first broken one. Owner only. */
 const char *slab_audit(const struct slab *slab);

@@ -14,6 +14,70 @@
 
 #include <string.h>
 
+/* ---- what a pointer is ---------------------------------------------------------------------- */
+
+/* The slot carries the mark of a free one. Its owner can look whether it really is in the list;
+ * for others the mark and a plausible link are evidence enough. */
+static COLD bool slot_is_freed(const struct slab *slab, const struct slot *slot) {
+    bool is_own = thread_depth == 0 && slab->owner == thread_own;
+    return slab_is_travelling(slab, slot) ||
+           (is_own ? slab_list_holds(slab, slot) : slab_seems_listed(slab, slot));
+}
+
+static bool is_chunk_of_size(const struct chunk *chunk, size_t bytes) {
+    return is_aligned((uintptr_t)chunk, CHUNK_ALIGNMENT) && heap_find(chunk) != NULL &&
+           chunk_bytes(chunk) == bytes;
+}
+
+/* The link of a listed chunk leads to nothing or to a chunk of its size: to its memory in threads'
+ * lists, to its header in fast bins. */
+static bool has_plausible_link(const struct quick_slot *slot) {
+    const struct quick_slot *next = quick_slot_next(slot);
+    size_t bytes = chunk_bytes(chunk_of_memory(slot));
+    return next == NULL || is_chunk_of_size(chunk_of_memory(next), bytes) ||
+           is_chunk_of_size((const struct chunk *)(const void *)next, bytes);
+}
+
+/* The chunk carries the key of a listed one, which whoever takes it out of its list clears: it is
+ * in a list of this thread, or (a plausible link tells) of another thread or its arena. */
+static COLD bool chunk_is_listed(const struct chunk *chunk) {
+    const struct quick_slot *slot = chunk_memory(chunk);
+    const struct thread *thread = thread_own;
+    size_t quick = quick_index(chunk_bytes(chunk));
+    size_t medium = medium_index(chunk_bytes(chunk));
+    return (quick < QUICK_LISTS && quick_holds(&thread->quick, quick, slot)) ||
+           (medium < MEDIUM_LISTS && thread->medium != NULL &&
+            medium_holds(thread->medium, medium, slot)) ||
+           has_plausible_link(slot);
+}
+
+/* Sizes of free chunks and of top move while others work; under the lock they stand still. */
+static COLD bool neighbour_is_damaged(const struct heap *heap, const struct chunk *chunk) {
+    bool damaged = false;
+    if (operation_enter() && arena_lock(heap->arena)) {
+        damaged = !free_neighbour_is_plausible(chunk, heap_end(heap));
+        arena_unlock(heap->arena);
+    }
+    operation_leave();
+    return damaged;
+}
+
+/* The header is plausible. A free chunk's size stands again behind it. */
+static void judge_chunk(struct block *block) {
+    const struct chunk *chunk = block->chunk;
+    const struct chunk *next = chunk_next(chunk);
+    bool is_listed = quick_looks_freed(block->memory) && chunk_is_listed(chunk);
+    bool is_binned = !chunk_prev_in_use(next) && next->prev_size == chunk_bytes(chunk);
+    block->kind = BLOCK_CHUNK;
+    if (UNLIKELY(is_listed || is_binned)) {
+        block->kind = BLOCK_FREED;
+    } else if (UNLIKELY(!free_neighbour_is_plausible(chunk, heap_end(block->heap))) &&
+               neighbour_is_damaged(block->heap, chunk)) {
+        block->kind = BLOCK_INVALID;
+        block->error = "the header behind the block was overwritten";
+    }
+}
+
 static struct block block_in_heap(struct heap *heap, void *memory) {
     struct block block = {.kind = BLOCK_INVALID, .memory = memory, .heap = heap};
     block.chunk = chunk_of_memory(memory);
@@ -21,7 +85,7 @@ static struct block block_in_heap(struct heap *heap, void *memory) {
     if ((uintptr_t)memory - heap->start < CHUNK_HEADER_BYTES) {
         block.error = "no block starts here";
     } else if (free_header_is_plausible(block.chunk, heap_end(heap), flags)) {
-        block.kind = BLOCK_CHUNK;
+        judge_chunk(&block);
     } else {
         block.error = free_explain_header(block.chunk, heap_end(heap));
     }
@@ -33,6 +97,8 @@ static struct block block_in_slab(struct slab *slab, void *memory) {
     if (!slab_is_slot(slab, memory)) {
         block.kind = BLOCK_INVALID;
         block.error = "no block starts here";
+    } else if (UNLIKELY(slab_looks_free(slab, memory)) && slot_is_freed(slab, memory)) {
+        block.kind = BLOCK_FREED;
     }
     return block;
 }
@@ -106,22 +172,8 @@ void thread_free_chunk(struct heap *heap, struct chunk *chunk) {
     operation_leave();
 }
 
-/* The slot carries the mark of a free one. Its owner can look whether it really is in the list;
- * for others the mark and a plausible link are evidence enough. */
-static COLD void expect_live(const struct slab *slab, const struct slot *slot, const char *misuse) {
-    bool is_own = thread_depth == 1 && slab->owner == thread_own;
-    bool is_free = is_own ? slab_is_travelling(slab, slot) || slab_list_holds(slab, slot)
-                          : slab_seems_listed(slab, slot);
-    if (is_free) {
-        report_corruption(misuse, slot);
-    }
-}
-
 static void free_slot(struct slab *slab, struct slot *slot) {
     bool outermost = operation_enter();
-    if (UNLIKELY(slab_looks_free(slab, slot))) {
-        expect_live(slab, slot, "double free");
-    }
     if (UNLIKELY(params.perturb != 0)) {
         memset(slot, params.perturb, slab->slot_bytes);
     }
@@ -210,8 +262,11 @@ bool thread_push_medium(struct chunk *chunk) {
 
 static void free_mapped(void *memory) {
     operation_enter();
-    mapped_free(memory);
+    bool was_live = mapped_free(memory);
     operation_leave();
+    if (UNLIKELY(!was_live)) { /* another thread was faster */
+        report_misuse("double free", memory);
+    }
 }
 
 void thread_free(const struct block *block) {
@@ -229,10 +284,6 @@ void thread_free(const struct block *block) {
         return;
     }
     size_t index = quick_index(chunk_bytes(chunk));
-    size_t medium = medium_index(chunk_bytes(chunk));
-    if (medium < MEDIUM_LISTS && thread->medium != NULL && quick_looks_freed(block->memory)) {
-        medium_check_double_free(thread->medium, medium, block->memory);
-    }
     if (index >= QUICK_LISTS || !quick_push(&thread->quick, index, chunk_memory(chunk))) {
         thread_free_chunk(block->heap, chunk);
     }
@@ -292,20 +343,10 @@ void *thread_realloc_chunk(struct heap *heap, struct chunk *chunk, size_t bytes)
     return LIKELY(resized != NULL) ? chunk_memory(resized) : move_chunk(heap, chunk, bytes);
 }
 
-/* Only reached for a slot that carries the mark of a free one. */
-static COLD void *realloc_slot(const struct block *block, size_t bytes) {
-    operation_enter();
-    if (slab_looks_free(block->slab, block->memory)) {
-        expect_live(block->slab, block->memory, "realloc of a freed block");
-    }
-    operation_leave();
-    return move_block(block, bytes);
-}
-
 void *thread_realloc(const struct block *block, size_t bytes) {
     switch (block->kind) {
     case BLOCK_SLOT:
-        return realloc_slot(block, bytes);
+        return move_block(block, bytes);
     case BLOCK_MAPPED:
         return realloc_mapped(block, bytes);
     default:

@@ -174,10 +174,12 @@ static struct slab *replace_active(struct thread *thread, size_t class_index) {
     return slab;
 }
 
-/* The list of the active slab is used up, or its first word is damaged. */
+/* The list of the active slab is used up, or its first word is damaged. What a damaged list held
+ * counts as live from then on. */
 static void refill(struct thread *thread, struct slab *slab) {
     if (!slab_list_is_empty(slab)) {
         slab_report_damage(slab);
+        slab_recount(slab);
     }
     size_t class_index = slab->class_index;
     remote_collect(thread);

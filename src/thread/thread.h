@@ -143,6 +143,7 @@ enum block_kind {
     BLOCK_CHUNK,
     BLOCK_MAPPED,
     BLOCK_SLOT,
+    BLOCK_FREED,   /* a block of ours that is free already */
     BLOCK_INVALID, /* within our memory, but no block starts there */
 };
 
@@ -155,7 +156,8 @@ struct block {
     const char *error; /* of a BLOCK_INVALID: what is wrong */
 };
 
-/* Finds out without reading memory that is not ours. */
+/* Finds out without reading memory that is not ours. A block that looks freed is looked for in the
+ * lists that the caller may follow before it is called so. */
 struct block thread_find_block(const void *address);
 
 /* Bytes the block's user may write. */

@@ -118,9 +118,13 @@ static void split_and_merge(const struct chunk_caller *caller, size_t whole, siz
     }
     for (unsigned i = 0; i < 3; i++) {
         assert_int_equal(chunk_bytes(parts[i]), sizes[i]);
+    }
+    for (unsigned i = 0; i < 3; i++) {
         free_merge(caller->arena, parts[order[i]]);
     }
     assert_int_equal(chunk_bytes(start), whole);
+    assert_int_equal(parts[1]->size, 0); /* headers inside are none any more */
+    assert_int_equal(parts[2]->size, 0);
     assert_false(chunk_in_use_at(start, whole));
     check(caller->arena);
     assert_ptr_equal(arena_alloc(caller, whole), start); /* an exact fit, found at once */

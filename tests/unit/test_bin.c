@@ -79,13 +79,22 @@ struct world {
 
 static struct world world;
 
+/* Links are followed only into heaps. */
+static void make_heap(struct heap *heap, void *start, size_t bytes) {
+    *heap = (struct heap){.arena = &world.arena, .start = (uintptr_t)start};
+    assert_int_equal(heap_set_bytes(heap, bytes), 0);
+}
+
 /* Pages of a place are touched only where headers and ends lie. */
 static void world_init(void) {
     static char *memory;
+    static struct heap heaps[2];
     if (memory == NULL) {
         memory = mmap(NULL, PLACES * PLACE_BYTES, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         assert_ptr_not_equal(memory, MAP_FAILED);
+        make_heap(&heaps[0], memory, PLACES * PLACE_BYTES);
+        make_heap(&heaps[1], &world, sizeof world);
     }
     memset(&world, 0, sizeof world);
     arena_init(&world.arena);
