@@ -170,7 +170,7 @@ static void collect_mapped(struct mapped_totals *mapped) {
 /* Empty slabs of other threads are out of the caller's reach. */
 static bool is_spare(const struct walk_slab *slab) {
     const struct thread *owner = (const struct thread *)(uintptr_t)slab->owner;
-    return slab->state == SLAB_SPARE && (owner == thread_own || owner == depot_owner);
+    return slab->live == 0 && (owner == thread_own || owner == depot_owner);
 }
 
 static bool count_slab(struct walk *walk, const struct walk_slab *slab, void *state) {

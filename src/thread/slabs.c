@@ -18,6 +18,7 @@ void slabs_init(struct thread *thread) {
     thread->full.first = NULL;
     thread->spare.first = NULL;
     thread->spare_bytes = 0;
+    thread->idle_bytes = 0;
 }
 
 static struct slab *slab_of(struct list_link *link) {
@@ -41,9 +42,23 @@ static struct slab *take_first(struct list *list) {
 /* ---- states --------------------------------------------------------------------------------- */
 
 /* Within its first page an empty active slab costs what any slab costs: nothing to look at. */
-static void choose_active_floor(struct slab *slab) {
+static bool is_small(const struct slab *slab) {
     uintptr_t end = slab->origin + slab_carved_bytes(slab);
-    slab_set_floor(slab, end - slab->start <= os_page_bytes() ? FLOOR_NEVER : 0);
+    return end - slab->start <= os_page_bytes();
+}
+
+static void watch(struct slab *slab) {
+    slab_set_floor(slab, is_small(slab) ? FLOOR_NEVER : 0);
+}
+
+/* What an active slab that is not watched counts in idle_bytes. */
+static size_t idle_bytes(const struct slab *slab) {
+    return slab->floor == FLOOR_NEVER && !is_small(slab) ? slab_carved_bytes(slab) : 0;
+}
+
+/* Before an active slab is carved further, or is active no more. */
+static void end_idle(struct thread *thread, const struct slab *slab) {
+    thread->idle_bytes -= idle_bytes(slab);
 }
 
 static void put_partial(struct thread *thread, struct slab *slab) {
@@ -65,8 +80,13 @@ static size_t spare_limit(void) {
     return share > SPARE_MIN_BYTES ? share : SPARE_MIN_BYTES;
 }
 
+/* Whether so many more bytes of empty slabs are within the share. */
+static bool may_keep(const struct thread *thread, size_t bytes) {
+    return thread->spare_bytes + thread->idle_bytes + bytes <= spare_limit();
+}
+
 static void put_spare(struct thread *thread, struct slab *slab) {
-    if (thread->spare_bytes + slab_carved_bytes(slab) > spare_limit()) {
+    if (!may_keep(thread, slab_carved_bytes(slab))) {
         depot_release(slab);
         return;
     }
@@ -76,7 +96,7 @@ static void put_spare(struct thread *thread, struct slab *slab) {
 
 static void make_active(struct thread *thread, struct slab *slab) {
     slab->state = SLAB_ACTIVE;
-    choose_active_floor(slab);
+    watch(slab);
     thread->active[slab->class_index] = slab;
 }
 
@@ -84,6 +104,7 @@ static void make_active(struct thread *thread, struct slab *slab) {
 static void retire_active(struct thread *thread, size_t class_index) {
     struct slab *used_up = thread->active[class_index];
     if (used_up != &slab_none) {
+        end_idle(thread, used_up);
         put_full(thread, used_up);
     }
     thread->active[class_index] = &slab_none;
@@ -104,12 +125,24 @@ static void put_no_longer_full(struct thread *thread, struct slab *slab) {
     }
 }
 
+/* An empty active slab stays where it is and is not watched again, so that a class whose blocks
+ * come and go does not change slabs each time; another class that needs a slab takes it away. */
+static void look_at_active(struct thread *thread, struct slab *slab) {
+    if (slab_live(slab) != 0) {
+        return;
+    }
+    if (may_keep(thread, slab_carved_bytes(slab))) {
+        slab_set_floor(slab, FLOOR_NEVER);
+        thread->idle_bytes += idle_bytes(slab);
+        return;
+    }
+    thread->active[slab->class_index] = &slab_none;
+    depot_release(slab);
+}
+
 void slabs_look_at(struct thread *thread, struct slab *slab) {
     if (slab->state == SLAB_ACTIVE) {
-        if (slab_live(slab) == 0) {
-            thread->active[slab->class_index] = &slab_none;
-            put_spare(thread, slab);
-        }
+        look_at_active(thread, slab);
         return;
     }
     list_take(&slab->link);
@@ -149,10 +182,41 @@ static struct slab *take_spare(struct thread *thread, size_t class_index) {
     return slab;
 }
 
+/* Takes the active slab of a class away when it is empty; NULL when it is not. */
+static struct slab *take_empty_active(struct thread *thread, size_t class_index) {
+    struct slab *slab = thread->active[class_index];
+    if (slab == &slab_none || slab_live(slab) != 0) {
+        return NULL;
+    }
+    end_idle(thread, slab);
+    thread->active[class_index] = &slab_none;
+    return slab;
+}
+
+/* An idle slab that has come to be in use again is watched again. */
+static struct slab *take_idle(struct thread *thread, size_t class_index) {
+    for (size_t i = 1; i < SLAB_CLASSES && thread->idle_bytes != 0; i++) {
+        if (idle_bytes(thread->active[i]) == 0) {
+            continue;
+        }
+        struct slab *slab = take_empty_active(thread, i);
+        if (slab != NULL) {
+            depot_format(slab, class_index);
+            return slab;
+        }
+        end_idle(thread, thread->active[i]);
+        watch(thread->active[i]);
+    }
+    return NULL;
+}
+
 static struct slab *next_slab(struct thread *thread, size_t class_index) {
     struct slab *slab = take_partial(thread, class_index);
     if (slab == NULL) {
         slab = take_spare(thread, class_index);
+    }
+    if (slab == NULL) {
+        slab = take_idle(thread, class_index);
     }
     if (slab == NULL) {
         slab = depot_adopt(thread, class_index);
@@ -184,8 +248,9 @@ static void refill(struct thread *thread, struct slab *slab) {
     size_t class_index = slab->class_index;
     remote_collect(thread);
     if (thread->active[class_index] == slab && slab_list_is_empty(slab) && slab_can_carve(slab)) {
+        end_idle(thread, slab);
         slab_carve(slab);
-        choose_active_floor(slab);
+        watch(slab);
     }
 }
 
@@ -233,6 +298,7 @@ void slabs_give_all(struct thread *thread, struct list *empty) {
     give_list(&thread->full, empty);
     give_list(&thread->spare, empty);
     thread->spare_bytes = 0;
+    thread->idle_bytes = 0;
 }
 
 void slabs_release_list(struct list *empty) {
@@ -243,6 +309,12 @@ void slabs_release_list(struct list *empty) {
 }
 
 bool slabs_trim(struct thread *thread) {
+    for (size_t i = 1; i < SLAB_CLASSES; i++) {
+        struct slab *slab = take_empty_active(thread, i);
+        if (slab != NULL) {
+            put(&thread->spare, slab, SLAB_SPARE);
+        }
+    }
     bool any = !list_is_empty(&thread->spare);
     slabs_release_list(&thread->spare);
     thread->spare_bytes = 0;
@@ -283,12 +355,13 @@ static const char *audit_list(const struct list *list, enum slab_state state, si
     return NULL;
 }
 
-static const char *audit_class(const struct thread *thread, size_t class_index) {
+static const char *audit_class(const struct thread *thread, size_t class_index, size_t *idle) {
     size_t carved = 0;
     const char *error = NULL;
     const struct slab *slab = thread->active[class_index];
     if (slab != &slab_none) {
         error = slab->state == SLAB_ACTIVE ? slab_audit(slab) : "an active slab's state is another";
+        *idle += idle_bytes(slab);
     }
     for (size_t group = 0; group < SLAB_GROUPS && error == NULL; group++) {
         error = audit_list(&thread->partial[class_index][group], SLAB_PARTIAL, &carved);
@@ -299,15 +372,19 @@ static const char *audit_class(const struct thread *thread, size_t class_index) 
 const char *slabs_audit(const struct thread *thread) {
     size_t spare = 0;
     size_t full = 0;
+    size_t idle = 0;
     const char *error = audit_list(&thread->full, SLAB_FULL, &full);
     if (error == NULL) {
         error = audit_list(&thread->spare, SLAB_SPARE, &spare);
     }
     for (size_t i = 1; i < SLAB_CLASSES && error == NULL; i++) {
-        error = audit_class(thread, i);
+        error = audit_class(thread, i, &idle);
     }
     if (error == NULL && spare != thread->spare_bytes) {
         error = "the spare slabs do not add up to their sum";
+    }
+    if (error == NULL && idle != thread->idle_bytes) {
+        error = "the idle slabs do not add up to their sum";
     }
     return error;
 }

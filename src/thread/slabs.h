@@ -4,7 +4,7 @@
  *                     list used up                     some freed
  *        active  ------------------------->  full  ------------------>  partial
  *          ^ \                                                         |   ^ |
- *          |    `--- empty, beyond its first page ---.     taken again  |   `-' emptier group
+ *          |    `--- empty, taken for another class -.     taken again |   `-' emptier group
  *          |                                         v                  |
  *          +----------------------------- spare <----+----- empty ------+
  *
@@ -17,9 +17,14 @@
  * freed, and else takes, in this order: the fullest partial slab of the class, the spare slab
  * emptied last (its pages are resident and warm), one from the depot, a fresh granule.
  *
+ * An active slab that comes to be empty stays active as long as the share of spare bytes allows,
+ * and is idle: not watched until it is carved further. Where another class finds no spare slab, it
+ * takes an idle one.
+ *
  * I1: a slab owned by a thread is active, or in exactly one of its lists.
- * I2: spare_bytes is the sum of the carved bytes of the spare slabs, and was within the thread's
- *     share when the last of them was put there.
+ * I2: spare_bytes is the sum of the carved bytes of the spare slabs, and was, with idle_bytes,
+ *     within the thread's share when the last of them was put there; idle_bytes is the same sum
+ *     over idle slabs.
  * All functions: by the owner (for a handle: by who holds it), inside a slow operation. */
 #ifndef ARENITE_THREAD_SLABS_H
 #define ARENITE_THREAD_SLABS_H
@@ -52,7 +57,8 @@ void slabs_free(struct thread *thread, struct slab *slab, struct slot *slot);
 void slabs_give_all(struct thread *thread, struct list *empty);
 void slabs_release_list(struct list *empty);
 
-/* Gives the spare slabs back to the page heaps. True when there were some. */
+/* Gives the spare slabs and the empty active ones back to the page heaps. True when there were
+ * some. */
 bool slabs_trim(struct thread *thread);
 
 /* NULL when I1, I2 and every slab's own audit hold, else the first broken one. */

@@ -50,6 +50,7 @@ struct thread {
     struct list full;
     struct list spare; /* empty slabs, the one emptied last first */
     size_t spare_bytes;
+    size_t idle_bytes; /* in active slabs that came to be empty and are not watched */
     struct outgoing outgoing[OUTGOING_WAYS];
     struct quick_lists quick;
     struct medium_lists *medium; /* NULL until a medium chunk is freed; kept with the state */

@@ -48,6 +48,13 @@ static struct slab *fill_slab(void **first, void **last) {
     return slab;
 }
 
+/* Empties a full slab, which makes it spare. */
+static void empty_slab(struct slab *slab) {
+    for (size_t i = 0; i < slab->capacity; i++) {
+        arenite_free((void *)(slab->origin + i * slab->slot_bytes));
+    }
+}
+
 static void build_slabs(void) {
     pthread_t thread;
     void *left;
@@ -55,6 +62,7 @@ static void build_slabs(void) {
     CHILD_EXPECT(pthread_create(&thread, NULL, leave_one, NULL) == 0);
     pthread_join(thread, &left);
     shape.depots = slab_at(left);
+    shape.spare = fill_slab(&first, &last);
     shape.full = fill_slab(&first, &last);
     shape.partial = fill_slab(&first, &last);
     for (size_t i = 0; i < 3; i++) {
@@ -63,19 +71,11 @@ static void build_slabs(void) {
     shape.active = slab_at(some[0]);
     arenite_free(first);
     arenite_free(last); /* one free slot would be too few to be no longer full */
-    void *small = take(2 * SLAB_STEP_BYTES);
-    shape.spare = slab_at(small);
-    arenite_free(small);
     shape.freed[0] = some[0];
     shape.freed[1] = some[1];
     arenite_free(some[0]);
     arenite_free(some[1]);
-    struct slab *empty = shape.spare; /* within its first page it stays active: put by hand */
-    CHILD_EXPECT(slab_live(empty) == 0);
-    if (empty->state == SLAB_ACTIVE) {
-        slab_set_floor(empty, 0);
-        slabs_look_at(thread_own, empty);
-    }
+    empty_slab(shape.spare);
     CHILD_EXPECT(shape.active->state == SLAB_ACTIVE && shape.partial->state == SLAB_PARTIAL);
     CHILD_EXPECT(shape.full->state == SLAB_FULL && shape.spare->state == SLAB_SPARE);
     CHILD_EXPECT(shape.depots->owner == depot_owner);
@@ -168,6 +168,10 @@ static void spare_sum(void) {
     thread_own->spare_bytes += 16;
 }
 
+static void idle_sum(void) {
+    thread_own->idle_bytes += 16;
+}
+
 static void depot_state(void) {
     shape.depots->state = SLAB_SPARE;
 }
@@ -207,6 +211,7 @@ static const struct damage {
     DAMAGE(partial_in_full, "a full slab has room"),
     DAMAGE(live_spare, "a spare slab has live slots"),
     DAMAGE(spare_sum, "the spare slabs do not add up to their sum"),
+    DAMAGE(idle_sum, "the idle slabs do not add up to their sum"),
     DAMAGE(depot_state, "a slab in the depot is empty and not listed so"),
     DAMAGE(depot_list, "a slab with room is not in the depot's list"),
     DAMAGE(endless_records, "an address leads out of the library's memory"),

@@ -132,25 +132,66 @@ static void test_full_becomes_active(void **state) {
     }
 }
 
-/* A slab of small slots within its first page stays active when empty; beyond, it becomes spare. */
-static void test_empty_active(void **state) {
+/* Takes slots until the active slab of a class is carved beyond its first page. */
+static size_t fill_beyond_page(size_t class_index, void **into) {
+    size_t count = 0;
+    do {
+        into[count++] = take(class_index);
+    } while (slab_carved_bytes(self->active[class_index]) <= os_page_bytes());
+    return count;
+}
+
+static void give_back(void **from, size_t count) {
+    while (count != 0) {
+        give(from[--count]);
+    }
+}
+
+/* An empty active slab stays active; beyond its first page it counts as idle, until it is carved
+ * further or another class takes it. */
+static void test_idle(void **state) {
     (void)state;
+    operation_enter();
+    slabs_trim(self);
+    operation_leave();
+    assert_int_equal(self->idle_bytes, 0);
     void *first = take(4);
     struct slab *slab = slab_at(first);
     give(first);
     assert_ptr_equal(self->active[4], slab);
-    size_t count = 0;
-    while (slab_carved_bytes(slab) <= os_page_bytes()) {
-        slots[0][count++] = take(4);
-    }
-    while (count != 0) {
-        assert_int_equal(slab->state, SLAB_ACTIVE);
-        give(slots[0][--count]);
-    }
-    assert_int_equal(slab->state, SLAB_SPARE);
-    assert_ptr_equal(self->active[4], &slab_none);
+    assert_int_equal(self->idle_bytes, 0);
+    size_t count = fill_beyond_page(4, slots[0]);
+    give_back(slots[0], count);
+    assert_ptr_equal(self->active[4], slab);
+    assert_int_equal(self->idle_bytes, slab_carved_bytes(slab));
+    slabs_expect_sound();
+    size_t again = fill_beyond_page(4, slots[0]);
+    assert_true(again == 1 && slab_at(slots[0][0]) == slab); /* no change of slab, nothing to do */
+    assert_int_equal(slab->state, SLAB_ACTIVE);
+    give(slots[0][0]);
     slabs_expect_sound();
     assert_ptr_equal(slab_at(take(7)), slab); /* resident pages serve another class */
+    assert_ptr_equal(self->active[4], &slab_none);
+    assert_int_equal(self->idle_bytes, 0);
+    slabs_expect_sound();
+}
+
+/* An idle slab that is in use again is not taken; it is watched again instead. */
+static void test_idle_in_use(void **state) {
+    (void)state;
+    operation_enter();
+    slabs_trim(self);
+    operation_leave();
+    give_back(slots[0], fill_beyond_page(4, slots[0]));
+    void *live = take(4);
+    struct slab *slab = slab_at(live);
+    assert_true(self->idle_bytes != 0);
+    assert_ptr_not_equal(slab_at(take(40)), slab);
+    assert_ptr_equal(self->active[4], slab);
+    assert_int_equal(self->idle_bytes, 0);
+    slabs_expect_sound();
+    give(live);
+    assert_int_equal(self->idle_bytes, slab_carved_bytes(slab));
     slabs_expect_sound();
 }
 
@@ -385,7 +426,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_life_of_a_slab, begin, end),
         cmocka_unit_test_setup_teardown(test_full_becomes_active, begin, end),
-        cmocka_unit_test_setup_teardown(test_empty_active, begin, end),
+        cmocka_unit_test_setup_teardown(test_idle, begin, end),
+        cmocka_unit_test_setup_teardown(test_idle_in_use, begin, end),
         cmocka_unit_test_setup_teardown(test_fullest_first, begin, end),
         cmocka_unit_test_setup_teardown(test_spare, begin, end),
         cmocka_unit_test_setup_teardown(test_spare_limit, begin, end),
