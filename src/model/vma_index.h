@@ -14,10 +14,11 @@
 #ifndef ARENITE_MODEL_VMA_INDEX_H
 #define ARENITE_MODEL_VMA_INDEX_H
 
-#include "model/gap.h"
+#include "model/maple_tree.h"
 #include "model/vma.h"
 
 struct vma_index;
+struct vma_walk;
 
 /* What an implementation provides; each entry does what the function vma_index_ENTRY says. */
 struct vma_index_ops {
@@ -25,8 +26,11 @@ struct vma_index_ops {
     void (*destroy)(struct vma_index *index);
     struct vma *(*find)(const struct vma_index *index, vaddr address);
     struct vma *(*find_last)(const struct vma_index *index, vaddr address);
+    struct vma *(*lookup)(const struct vma_index *index, vaddr address);
     struct vma *(*next)(const struct vma_index *index, const struct vma *vma);
     struct vma *(*previous)(const struct vma_index *index, const struct vma *vma);
+    void (*walk_start)(struct vma_walk *walk, vaddr address);
+    struct vma *(*walk_next)(struct vma_walk *walk);
     int (*insert)(struct vma_index *index, struct vma *vma);
     int (*erase)(struct vma_index *index, struct vma *vma);
     int (*resize)(struct vma_index *index, struct vma *vma, vaddr start, vaddr end);
@@ -42,10 +46,21 @@ struct vma_index {
     const struct vma_index_ops *ops;
     size_t count;     /* VMAs in the index: map_count */
     struct vma *root; /* rbtree: the top of the tree */
+    struct maple_tree maple;
+    struct epoch_domain domain; /* maple: its readers without locks */
 };
 
-/* Make an empty index of one kind. */
+/* A way through the VMAs by address, upwards; changes of the index end it. */
+struct vma_walk {
+    const struct vma_index *index;
+    struct vma *at; /* rbtree: the next one */
+    struct maple_walk maple;
+};
+
+/* Make an empty index of one kind. The maple tree takes its nodes of MAPLE_NODE_BYTES, aligned to
+ * as many, from a source. An index does not move in memory. */
 void vma_index_init_rbtree(struct vma_index *index);
+void vma_index_init_maple(struct vma_index *index, struct object_source *nodes);
 
 /* Frees what the index took for itself; the VMAs stay the caller's. */
 INLINE void vma_index_destroy(struct vma_index *index) {
@@ -68,8 +83,7 @@ INLINE struct vma *vma_index_find_last(const struct vma_index *index, vaddr addr
 
 /* The VMA that holds the address, or NULL. */
 INLINE struct vma *vma_index_lookup(const struct vma_index *index, vaddr address) {
-    struct vma *vma = index->ops->find(index, address);
-    return vma != NULL && vma->start <= address ? vma : NULL;
+    return index->ops->lookup(index, address);
 }
 
 /* The neighbours of a VMA of the index by address, adjacent or not; NULL at the ends. */
@@ -87,6 +101,17 @@ INLINE struct vma *vma_index_first(const struct vma_index *index) {
 
 INLINE struct vma *vma_index_last(const struct vma_index *index) {
     return index->ops->find_last(index, VADDR_NONE);
+}
+
+/* Goes through the VMAs from the one that vma_index_find gives; quicker than vma_index_next. */
+INLINE void vma_walk_start(struct vma_walk *walk, const struct vma_index *index, vaddr address) {
+    walk->index = index;
+    index->ops->walk_start(walk, address);
+}
+
+/* The next VMA, or NULL at the end. */
+INLINE struct vma *vma_walk_next(struct vma_walk *walk) {
+    return walk->index->ops->walk_next(walk);
 }
 
 /* The lowest or the highest address that satisfies the request, or VADDR_NONE. */

@@ -41,6 +41,11 @@ static struct vma *find_last(const struct vma_index *index, vaddr address) {
     return found;
 }
 
+static struct vma *lookup(const struct vma_index *index, vaddr address) {
+    struct vma *vma = find(index, address);
+    return vma != NULL && vma->start <= address ? vma : NULL;
+}
+
 static struct vma *next(const struct vma_index *index, const struct vma *vma) {
     (void)index;
     return vma->links.next;
@@ -49,6 +54,18 @@ static struct vma *next(const struct vma_index *index, const struct vma *vma) {
 static struct vma *previous(const struct vma_index *index, const struct vma *vma) {
     (void)index;
     return vma->links.previous;
+}
+
+static void walk_start(struct vma_walk *walk, vaddr address) {
+    walk->at = find(walk->index, address);
+}
+
+static struct vma *walk_next(struct vma_walk *walk) {
+    struct vma *vma = walk->at;
+    if (vma != NULL) {
+        walk->at = vma->links.next;
+    }
+    return vma;
 }
 
 /* ---- changes ------------------------------------------------------------------------------- */
@@ -195,8 +212,11 @@ static const struct vma_index_ops rbtree_ops = {
     .destroy = destroy,
     .find = find,
     .find_last = find_last,
+    .lookup = lookup,
     .next = next,
     .previous = previous,
+    .walk_start = walk_start,
+    .walk_next = walk_next,
     .insert = insert,
     .erase = erase,
     .resize = resize,

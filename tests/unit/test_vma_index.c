@@ -1,5 +1,6 @@
 /* test_vma_index.c - both indexes under the same random changes and questions, against a sorted
  * array. ARENITE_TEST_STEPS sets how many steps each world makes. */
+#include "model/pool.h"
 #include "model/vma_index.h"
 
 #include "support_vma_oracle.h"
@@ -14,6 +15,7 @@
 /* One index, the oracle beside it, and the VMAs that are in neither. */
 struct world {
     struct vma_index index;
+    struct pool nodes; /* the maple tree's */
     struct vma_oracle oracle;
     struct random_source random;
     struct vma *vmas;
@@ -24,13 +26,17 @@ struct world {
     uint64_t pages;
 };
 
-enum index_kind { KIND_RBTREE };
+enum index_kind { KIND_RBTREE, KIND_MAPLE };
 
 static void world_init(struct world *world, enum index_kind kind, vaddr base, uint64_t pages,
                        size_t vmas) {
     *world = (struct world){.base = base, .pages = pages, .spares = vmas};
-    (void)kind;
-    vma_index_init_rbtree(&world->index);
+    pool_init(&world->nodes, MAPLE_NODE_BYTES);
+    if (kind == KIND_RBTREE) {
+        vma_index_init_rbtree(&world->index);
+    } else {
+        vma_index_init_maple(&world->index, &world->nodes.source);
+    }
     oracle_init(&world->oracle, vmas);
     world->vmas = calloc(vmas, sizeof *world->vmas);
     world->spare = calloc(vmas, sizeof *world->spare);
@@ -43,6 +49,8 @@ static void world_init(struct world *world, enum index_kind kind, vaddr base, ui
 
 static void world_destroy(struct world *world) {
     vma_index_destroy(&world->index);
+    assert_int_equal(world->nodes.taken, 0);
+    pool_destroy(&world->nodes);
     oracle_destroy(&world->oracle);
     free(world->vmas);
     free(world->spare);
@@ -305,16 +313,78 @@ static void test_empty_index_answers(void **state) {
     world_destroy(&world);
 }
 
-static enum index_kind rbtree = KIND_RBTREE;
+/* ---- damage -------------------------------------------------------------------------------- */
 
-#define TESTS_OF(kind)                                            \
-    cmocka_unit_test_prestate(test_empty_index_answers, &(kind)), \
-        cmocka_unit_test_prestate(test_crowded_world, &(kind)),   \
-        cmocka_unit_test_prestate(test_sparse_world, &(kind)),    \
-        cmocka_unit_test_prestate(test_large_world, &(kind)),     \
-        cmocka_unit_test_prestate(test_world_at_the_top, &(kind))
+/* The audit must complain while a word has another value, and be content when it is restored. */
+static void damage(const struct world *world, void *word, uint64_t value, const char *what) {
+    uint64_t saved;
+    memcpy(&saved, word, sizeof saved);
+    memcpy(word, &value, sizeof value);
+    const char *broken = vma_index_audit(&world->index);
+    memcpy(word, &saved, sizeof saved);
+    if (broken == NULL) {
+        fail_msg("%s: the audit did not see damage: %s", world->index.ops->name, what);
+    }
+    oracle_compare(&world->oracle, &world->index);
+}
+
+static void damage_links(const struct world *world, struct vma *vma) {
+    struct vma_rb_links *links = &vma->links;
+    struct vma_rb_links saved = *links;
+    damage(world, &links->subtree_gap_bytes, saved.subtree_gap_bytes + 1, "a gap too long");
+    links->parent_and_color ^= 1;
+    assert_non_null(vma_index_audit(&world->index));
+    *links = saved;
+    links->previous = links->previous != NULL ? NULL : vma;
+    assert_non_null(vma_index_audit(&world->index));
+    *links = saved;
+    links->next = links->next != NULL ? NULL : vma;
+    assert_non_null(vma_index_audit(&world->index));
+    *links = saved;
+    links->child[0] = saved.child[1];
+    links->child[1] = saved.child[0];
+    assert_true(saved.child[0] == saved.child[1] || vma_index_audit(&world->index) != NULL);
+    *links = saved;
+}
+
+static void test_audit_finds_damage(void **state) {
+    enum index_kind kind = *(enum index_kind *)*state;
+    struct world world;
+    world_init(&world, kind, 0, 4000, 300);
+    world.random = random_start("audit finds damage");
+    while (world.spares > 0) {
+        change_insert(&world);
+        change_split(&world);
+    }
+    for (size_t at = 0; at < world.oracle.count; at++) {
+        struct vma *vma = world.oracle.entries[at].vma;
+        damage(&world, &vma->start, vma->end, "an empty VMA");
+        damage(&world, &vma->end, vma->start, "an empty VMA");
+        if (at > 0 && vma->start > 0) {
+            damage(&world, &vma->start, world.oracle.entries[at - 1].start, "overlapping VMAs");
+        }
+        if (kind == KIND_RBTREE) {
+            damage_links(&world, vma);
+        }
+    }
+    world.index.count++;
+    assert_non_null(vma_index_audit(&world.index));
+    world.index.count--;
+    world_destroy(&world);
+}
+
+static enum index_kind rbtree = KIND_RBTREE;
+static enum index_kind maple = KIND_MAPLE;
+
+#define TESTS_OF(kind)                                             \
+    cmocka_unit_test_prestate(test_empty_index_answers, &(kind)),  \
+        cmocka_unit_test_prestate(test_crowded_world, &(kind)),    \
+        cmocka_unit_test_prestate(test_sparse_world, &(kind)),     \
+        cmocka_unit_test_prestate(test_large_world, &(kind)),      \
+        cmocka_unit_test_prestate(test_world_at_the_top, &(kind)), \
+        cmocka_unit_test_prestate(test_audit_finds_damage, &(kind))
 
 int main(void) {
-    const struct CMUnitTest tests[] = {TESTS_OF(rbtree)};
+    const struct CMUnitTest tests[] = {TESTS_OF(rbtree), TESTS_OF(maple)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
