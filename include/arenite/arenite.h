@@ -34,6 +34,18 @@ void cfree(void *memory) __THROW;
  * lists of other running threads are left out. Allocates nothing. */
 const char *arenite_audit(void);
 
+/* ---- statistics ----------------------------------------------------------------------------- */
+
+/* Where the process's memory is, as JSON and as a text for people: bytes live, lost inside slabs
+ * (guards, colours, ends), free in slabs, in bins and in lists, retained, metadata and mapped,
+ * which add up to the total; and a row for each arena, size class and thread. Both write at most
+ * size bytes, NUL included, and return the length of the whole text without its NUL, like snprintf:
+ * call with (NULL, 0), then with room for what may be added in between. They allocate nothing, take
+ * each arena's lock in turn, and may be called by any thread. Figures are exact when no other
+ * thread allocates meanwhile. */
+size_t arenite_stats_json(char *buf, size_t size);
+size_t arenite_stats_text(char *buf, size_t size);
+
 /* ---- allocation: the prefixed library ----------------------------------------------------------
  * libarenite-prefixed.a has the family under these names and stands beside another malloc; blocks
  * of the two must not be mixed. Meanings are those of the functions without the prefix. */

@@ -173,22 +173,38 @@ static bool is_spare(const struct walk_slab *slab) {
     return slab->live == 0 && (owner == thread_own || owner == depot_owner);
 }
 
+static void count_rest(struct slab_statistics *slabs, const struct walk_slab *slab,
+                       size_t free_bytes) {
+    size_t slot_bytes = (size_t)slab->slot_bytes;
+    if (slab->state == SLAB_SPARE) {
+        slabs->empty_bytes += SLAB_BYTES;
+        slabs->empty_free_bytes += free_bytes;
+    } else {
+        slabs->uncarved_bytes += (slab->capacity - slab->carved) * slot_bytes;
+        slabs->slack_bytes += SLAB_BYTES - slab->capacity * slot_bytes;
+    }
+}
+
 static bool count_slab(struct walk *walk, const struct walk_slab *slab, void *state) {
     struct slab_statistics *slabs = state;
+    size_t free_bytes = (size_t)((slab->carved - slab->live) * slab->slot_bytes);
     (void)walk;
     slabs->slabs++;
     slabs->live_count += slab->live;
     slabs->live_bytes += (size_t)(slab->live * slab->slot_bytes);
     slabs->spare_bytes += is_spare(slab) ? SLAB_BYTES : 0;
     slabs->free_count += slab->carved - slab->live;
-    slabs->free_bytes += (size_t)((slab->carved - slab->live) * slab->slot_bytes);
+    slabs->free_bytes += free_bytes;
+    count_rest(slabs, slab, free_bytes);
     return true;
 }
 
-static bool count_medium(struct walk *walk, const struct walk_thread *thread, void *state) {
-    struct slab_statistics *slabs = state;
+static bool count_kept(struct walk *walk, const struct walk_thread *thread, void *state) {
+    struct heap_statistics *sum = state;
     (void)walk;
-    slabs->medium_bytes += (size_t)thread->medium_bytes;
+    sum->quick_bytes += (size_t)thread->quick_bytes;
+    sum->slabs.medium_bytes += (size_t)thread->medium_bytes;
+    sum->slabs.queued_bytes += (size_t)thread->queued_bytes;
     return true;
 }
 
@@ -206,13 +222,15 @@ static void collect_slabs(struct walk *walk, struct heap_statistics *sum) {
         slabs->committed_bytes = pages.in_use_bytes + pages.free_dirty_bytes + pages.purging_bytes;
         slabs->unused_bytes = slabs->committed_bytes - pages.in_use_bytes;
         walk_slabs(walk, count_slab, slabs);
-        walk_threads(walk, count_medium, slabs);
+        walk_threads(walk, count_kept, sum);
     }
     operation_leave();
     limit(&slabs->live_bytes, slabs->committed_bytes);
     limit(&slabs->free_bytes, slabs->committed_bytes - slabs->live_bytes);
     limit(&slabs->spare_bytes, slabs->committed_bytes - slabs->unused_bytes);
     limit(&slabs->medium_bytes, sum->used_bytes);
+    limit(&slabs->queued_bytes, slabs->live_bytes);
+    limit(&sum->quick_bytes, sum->used_bytes - slabs->medium_bytes);
 }
 
 void statistics_collect(struct heap_statistics *sum, statistics_visitor visit, void *state) {

@@ -45,15 +45,21 @@ struct heap_statistics {
     size_t fast_count, fast_bytes;
     size_t top_bytes;
     size_t main_top_bytes;
+    size_t quick_bytes; /* in threads' quick lists; in used_bytes, too */
     struct mapped_totals mapped;
     struct slab_statistics {
         size_t slabs;
         size_t live_count, live_bytes; /* slots in use, those under way between threads too */
         size_t free_count, free_bytes; /* carved slots that are free */
+        size_t uncarved_bytes;         /* of slabs that are not empty: slots never handed out */
+        size_t slack_bytes;            /* of these slabs: guards, colours, what no slot fills */
+        size_t empty_bytes;            /* empty slabs, whole */
+        size_t empty_free_bytes;       /* of free_bytes: in empty slabs */
         size_t committed_bytes;        /* of page heaps, without what is known to be zero */
         size_t unused_bytes;           /* of these: in no slab */
         size_t spare_bytes;            /* granules of empty slabs that malloc_trim gives back */
         size_t medium_bytes;           /* chunks that threads keep; in used_bytes, too */
+        size_t queued_bytes;           /* slots on the way to their owners; in live_bytes, too */
     } slabs;
 };
 
@@ -63,7 +69,8 @@ INLINE size_t statistics_system(const struct heap_statistics *sum) {
 }
 
 INLINE size_t statistics_used(const struct heap_statistics *sum) {
-    return sum->used_bytes - sum->slabs.medium_bytes + sum->slabs.live_bytes;
+    return sum->used_bytes - sum->slabs.medium_bytes + sum->slabs.live_bytes -
+           sum->slabs.queued_bytes;
 }
 
 INLINE size_t statistics_free(const struct heap_statistics *sum) {

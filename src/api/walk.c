@@ -84,10 +84,7 @@ static bool learn_fields(struct walk *walk) {
         learn_field(walk, &row, i);
     }
     for (size_t id = 0; id < LAYOUT_COUNT; id++) {
-        const struct walk_place *place = &walk->layout[id];
-        uint64_t end = (uint64_t)place->offset + (uint64_t)place->width * place->count;
-        bool is_type = layout_names[id].field[0] == '\0'; /* of any size: never read as a whole */
-        if (place->width == 0 || (!is_type && end > WALK_RECORD_MAX_BYTES)) {
+        if (walk->layout[id].width == 0) {
             return walk_fail(walk, "the registry does not describe a field", id);
         }
     }
@@ -146,9 +143,12 @@ bool walk_open(struct walk *walk, uint64_t registry, walk_read read, void *conte
 bool walk_load(struct walk *walk, uint64_t address, enum layout_id last,
                struct walk_record *record) {
     const struct walk_place *place = &walk->layout[last];
+    uint64_t bytes = place->offset + (uint64_t)place->width * place->count;
     record->address = address;
-    return read_bytes(walk, address, record->bytes,
-                      place->offset + (size_t)place->width * place->count);
+    if (bytes > WALK_RECORD_MAX_BYTES) {
+        return walk_fail(walk, "the registry describes an impossible record", address);
+    }
+    return read_bytes(walk, address, record->bytes, (size_t)bytes);
 }
 
 static uint64_t decode(const unsigned char *bytes, size_t width) {

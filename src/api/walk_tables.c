@@ -28,6 +28,28 @@ static void count_quick(const struct walk *walk, const struct walk_record *recor
     }
 }
 
+/* Batches lie in the record's copy; the inbox's count is written by others and may run ahead. */
+static bool count_queued(struct walk *walk, const struct walk_record *record,
+                         struct walk_thread *thread) {
+    const struct walk_place *batches = &walk->layout[LAYOUT_THREAD_OUTGOING];
+    const struct walk_place *bytes = &walk->layout[LAYOUT_OUTGOING_BYTES];
+    const struct walk_place *inbox = &walk->layout[LAYOUT_THREAD_INBOX_BYTES];
+    uint64_t waiting;
+    for (size_t i = 0; i < batches->count; i++) {
+        uint64_t at = record->address + batches->offset + i * batches->width + bytes->offset;
+        if (!walk_word(walk, at, bytes->width, &waiting)) {
+            return false;
+        }
+        thread->queued_bytes += waiting;
+    }
+    if (!walk_word(walk, record->address + inbox->offset, inbox->width, &waiting)) {
+        return false;
+    }
+    bool is_negative = (waiting >> (8 * inbox->width - 1)) != 0;
+    thread->queued_bytes += is_negative ? 0 : waiting;
+    return true;
+}
+
 static bool thread_at(struct walk *walk, uint64_t address, uint64_t capacity,
                       struct walk_thread *thread) {
     struct walk_record record;
@@ -46,6 +68,9 @@ static bool thread_at(struct walk *walk, uint64_t address, uint64_t capacity,
     uint64_t medium = walk_value(walk, &record, LAYOUT_THREAD_MEDIUM, 0);
     thread->spare_bytes = walk_value(walk, &record, LAYOUT_THREAD_SPARE_BYTES, 0);
     const struct walk_place *held = &walk->layout[LAYOUT_MEDIUM_HELD_BYTES];
+    if (!count_queued(walk, &record, thread)) {
+        return false;
+    }
     return medium == 0 ||
            walk_word(walk, medium + held->offset, held->width, &thread->medium_bytes);
 }

@@ -28,7 +28,7 @@ static struct slot *unsent;
 /* ---- sending -------------------------------------------------------------------------------- */
 
 /* False when the owner's thread has ended. */
-static bool push_inbox(struct thread *owner, struct slot *first, struct slot *last) {
+static bool push_inbox(struct thread *owner, struct slot *first, struct slot *last, size_t bytes) {
     struct slot *head = __atomic_load_n(&owner->inbox, __ATOMIC_RELAXED);
     do {
         if (head == REMOTE_CLOSED) {
@@ -37,6 +37,7 @@ static bool push_inbox(struct thread *owner, struct slot *first, struct slot *la
         last->next_remote = head;
     } while (!__atomic_compare_exchange_n(&owner->inbox, &head, first, true, __ATOMIC_RELEASE,
                                           __ATOMIC_RELAXED));
+    __atomic_add_fetch(&owner->inbox_bytes, bytes, __ATOMIC_RELAXED);
     return true;
 }
 
@@ -58,7 +59,7 @@ static void send_one(struct slot *slot) {
     struct slab *slab = checked_slab(slot);
     for (;;) {
         struct thread *owner = owner_of(slab);
-        if (!is_depots(owner) && push_inbox(owner, slot, slot)) {
+        if (!is_depots(owner) && push_inbox(owner, slot, slot, slab->slot_bytes)) {
             return;
         }
         if (free_in_depot(slab, slot)) {
@@ -84,9 +85,10 @@ static void send_batch(struct outgoing *batch) {
     if (owner == NULL) {
         return;
     }
+    size_t bytes = batch->bytes;
     batch->owner = NULL;
     batch->bytes = 0;
-    if (is_depots(owner) || !push_inbox(owner, batch->first, batch->last)) {
+    if (is_depots(owner) || !push_inbox(owner, batch->first, batch->last, bytes)) {
         send_each(batch->first, batch->last);
     }
 }
@@ -126,7 +128,7 @@ void remote_free(struct thread *thread, struct slab *slab, struct slot *slot) {
 
 void remote_free_reentrant(struct slab *slab, struct slot *slot) {
     struct thread *owner = owner_of(slab);
-    if (!is_depots(owner) && push_inbox(owner, slot, slot)) {
+    if (!is_depots(owner) && push_inbox(owner, slot, slot, slab->slot_bytes)) {
         return;
     }
     slot->next_remote = __atomic_load_n(&unsent, __ATOMIC_RELAXED);
@@ -139,9 +141,11 @@ void remote_free_reentrant(struct slab *slab, struct slot *slot) {
 
 /* Own slots go into their slabs; the others are chained up in *foreign. */
 static void free_chain(struct thread *thread, struct slot *slot, struct slot **foreign) {
+    size_t bytes = 0;
     while (slot != NULL) {
         struct slot *next = slot->next_remote;
         struct slab *slab = checked_slab(slot);
+        bytes += slab->slot_bytes;
         if (LIKELY(slab->owner == thread)) {
             slabs_free(thread, slab, slot);
         } else {
@@ -150,6 +154,7 @@ static void free_chain(struct thread *thread, struct slot *slot, struct slot **f
         }
         slot = next;
     }
+    __atomic_sub_fetch(&thread->inbox_bytes, bytes, __ATOMIC_RELAXED);
 }
 
 static void send_chain(struct slot *slot) {
@@ -203,6 +208,7 @@ void remote_close(struct thread *thread) {
 
 void remote_abandon(struct thread *thread) {
     thread->inbox = REMOTE_CLOSED;
+    thread->inbox_bytes = 0;
     for (size_t way = 0; way < OUTGOING_WAYS; way++) {
         thread->outgoing[way] = (struct outgoing){NULL, NULL, NULL, 0};
     }

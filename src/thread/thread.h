@@ -66,6 +66,7 @@ struct thread {
 
     /* Written by others. */
     CACHE_ALIGNED struct slot *inbox; /* slots of ours that others freed, or REMOTE_CLOSED */
+    size_t inbox_bytes; /* of these, counted after they came: may be below 0 for a moment */
 };
 
 extern struct thread thread_none;
