@@ -26,16 +26,21 @@
 
 #include "base/compiler.h"
 
-/* One reading thread. A cache line of its own: entering must not disturb other readers. */
+/* One reading thread. Padded, not aligned, so that it may lie anywhere: entering must not disturb
+ * other readers. */
 struct epoch_reader {
-    CACHE_ALIGNED uint64_t entered; /* the epoch, or 0: outside */
+    char apart_before[CACHE_LINE_BYTES];
+    uint64_t entered; /* the epoch, or 0: outside */
     struct epoch_reader *next;
+    char apart_after[CACHE_LINE_BYTES];
 };
 
 /* What readers of several structures share. */
 struct epoch_domain {
-    CACHE_ALIGNED uint64_t current; /* from 1 */
+    char apart_before[CACHE_LINE_BYTES];
+    uint64_t current; /* from 1 */
     struct epoch_reader *readers;
+    char apart_after[CACHE_LINE_BYTES];
 };
 
 /* The first word of an object that was retired. */

@@ -29,8 +29,9 @@
 #include "model/object_source.h"
 
 struct maple_tree {
-    struct maple_slot root; /* the top node with its kind; NULL: nothing anywhere */
-    unsigned height;        /* levels; 0: no node */
+    struct maple_slot root;       /* the top node with its kind; NULL: nothing anywhere */
+    unsigned height;              /* levels; 0: no node */
+    char apart[CACHE_LINE_BYTES]; /* every change writes what follows, readers need the root */
     size_t nodes;
     struct object_source *source;
     struct epoch_limbo limbo;

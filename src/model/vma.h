@@ -10,6 +10,7 @@
 #define ARENITE_MODEL_VMA_H
 
 #include "model/address.h"
+#include "model/epoch.h"
 
 struct vma;
 
@@ -30,7 +31,10 @@ struct vma {
     /* ---- the index writes these ---- */
     vaddr start; /* [start, end), multiples of the page size, start < end */
     vaddr end;
-    struct vma_rb_links links;
+    union {
+        struct vma_rb_links links;
+        struct epoch_item retired; /* out of a maple tree, with readers that may still look */
+    };
 
     /* ---- the mm writes these ---- */
     uint64_t flags; /* permissions and properties, visible and invisible */

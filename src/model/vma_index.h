@@ -17,12 +17,15 @@
 #include "model/maple_tree.h"
 #include "model/vma.h"
 
+#include <pthread.h>
+
 struct vma_index;
 struct vma_walk;
 
 /* What an implementation provides; each entry does what the function vma_index_ENTRY says. */
 struct vma_index_ops {
-    const char *name; /* "rbtree" or "maple" */
+    const char *name;  /* "rbtree" or "maple" */
+    bool readers_lock; /* else they are known to the domain only */
     void (*destroy)(struct vma_index *index);
     struct vma *(*find)(const struct vma_index *index, vaddr address);
     struct vma *(*find_last)(const struct vma_index *index, vaddr address);
@@ -48,6 +51,7 @@ struct vma_index {
     struct vma *root; /* rbtree: the top of the tree */
     struct maple_tree maple;
     struct epoch_domain domain; /* maple: its readers without locks */
+    pthread_rwlock_t lock;      /* one writer; rbtree: or readers */
 };
 
 /* A way through the VMAs by address, upwards; changes of the index end it. */
@@ -137,6 +141,48 @@ INLINE size_t vma_index_bytes(const struct vma_index *index) {
 /* Recounts everything; NULL, or the first broken invariant. */
 INLINE const char *vma_index_audit(const struct vma_index *index) {
     return index->ops->audit(index);
+}
+
+/* ---- readers beside a writer ---------------------------------------------------------------
+ *
+ * Needed only where several threads use one index. A writer brackets each change; a reader makes
+ * itself known once, brackets each look and uses no VMA that it found after its end. Between
+ * begin and end:
+ *
+ *   rbtree  readers and the writer wait for each other: what is found is exact until the end
+ *   maple   nobody waits. vma_index_lookup gives what held the address at one moment of the call;
+ *           find, find_last and walks may miss what comes into a gap they already passed. The VMA
+ *           may be out of the index meanwhile, or its range another: a caller who needs it to
+ *           hold looks again with the writer kept out, as page faults do in the kernel.
+ *
+ * VMAs that were erased are not freed but retired: epoch_retire with a limbo on index->domain. */
+
+/* The caller is a writer, or the only one. */
+void vma_index_reader_add(struct vma_index *index, struct epoch_reader *reader);
+void vma_index_reader_remove(struct vma_index *index, struct epoch_reader *reader);
+
+INLINE void vma_index_read_begin(struct vma_index *index, struct epoch_reader *reader) {
+    if (index->ops->readers_lock) {
+        pthread_rwlock_rdlock(&index->lock);
+    } else {
+        epoch_enter(&index->domain, reader);
+    }
+}
+
+INLINE void vma_index_read_end(struct vma_index *index, struct epoch_reader *reader) {
+    if (index->ops->readers_lock) {
+        pthread_rwlock_unlock(&index->lock);
+    } else {
+        epoch_exit(reader);
+    }
+}
+
+INLINE void vma_index_write_begin(struct vma_index *index) {
+    pthread_rwlock_wrlock(&index->lock);
+}
+
+INLINE void vma_index_write_end(struct vma_index *index) {
+    pthread_rwlock_unlock(&index->lock);
 }
 
 /* ---- changes: 0, or -ENOMEM with nothing changed ------------------------------------------- */

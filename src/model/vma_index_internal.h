@@ -5,6 +5,9 @@
 
 #include "model/vma_index.h"
 
+/* What both kinds begin with: empty, and nobody known to it. */
+void vma_index_init(struct vma_index *index, const struct vma_index_ops *ops);
+
 /* Readers beside a writer may look: each bound is one store. */
 INLINE void vma_set_range(struct vma *vma, vaddr start, vaddr end) {
     __atomic_store_n(&vma->start, start, __ATOMIC_RELAXED);

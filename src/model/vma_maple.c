@@ -9,6 +9,7 @@
 
 static void destroy(struct vma_index *index) {
     maple_destroy(&index->maple);
+    pthread_rwlock_destroy(&index->lock);
     index->count = 0;
 }
 
@@ -177,7 +178,6 @@ static const struct vma_index_ops maple_ops = {
 };
 
 void vma_index_init_maple(struct vma_index *index, struct object_source *nodes) {
-    *index = (struct vma_index){.ops = &maple_ops};
-    epoch_domain_init(&index->domain);
+    vma_index_init(index, &maple_ops);
     maple_init(&index->maple, nodes, &index->domain);
 }

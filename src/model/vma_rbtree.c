@@ -12,6 +12,7 @@
 #include "base/check.h"
 
 static void destroy(struct vma_index *index) {
+    pthread_rwlock_destroy(&index->lock);
     index->root = NULL;
     index->count = 0;
 }
@@ -209,6 +210,7 @@ static size_t bytes(const struct vma_index *index) {
 
 static const struct vma_index_ops rbtree_ops = {
     .name = "rbtree",
+    .readers_lock = true,
     .destroy = destroy,
     .find = find,
     .find_last = find_last,
@@ -229,5 +231,5 @@ static const struct vma_index_ops rbtree_ops = {
 };
 
 void vma_index_init_rbtree(struct vma_index *index) {
-    *index = (struct vma_index){.ops = &rbtree_ops};
+    vma_index_init(index, &rbtree_ops);
 }
