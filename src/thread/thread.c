@@ -221,7 +221,9 @@ void thread_fork_child(void) {
     meta_fork_child();
     page_map_fork_child();
     mapped_fork_child();
-    arena_fork_child(thread_own->arena, os_is_single_threaded());
+    /* A main arena that nobody has taken yet waits for the first thread, not in the free list. */
+    arena_fork_child(main_is_taken ? thread_own->arena : &main_arena, os_is_single_threaded());
+    main_arena.attached_threads = main_is_taken ? main_arena.attached_threads : 0;
     page_heap_fork_child();
     depot_fork_child(thread_own);
     free_threads = NULL;
