@@ -8,7 +8,7 @@ PYTHON   ?= $(firstword $(wildcard /usr/bin/python3) python3)
 WORKLOAD := env PYTHONMALLOC=malloc $(PYTHON) bench/python_objects.py
 
 .DEFAULT_GOAL := all
-.PHONY: nochecks all run test test-programs prefixed dev asan tsan i386 tidy format bench install clean help \
+.PHONY: nochecks all run test test-programs prefixed dev asan tsan i386 tidy format bench bench-model install clean help \
         setup
 
 all: ## release build: build/libarenite.so, build/libarenite.a, build/arenite
@@ -49,6 +49,10 @@ format: ## rewrite the sources in the house style
 
 bench: all ## compare allocators on the rows of bench/rows.py (see bench/README.md)
 	@bench/run
+
+bench-model: all ## time the model, index by index
+	@cmake --build build -j $(JOBS) --target model_benches
+	@for bench in build/bench/model_*; do [ ! -x "$$bench" ] || "$$bench" || exit; done
 
 install: all ## into PREFIX (default /usr/local); DESTDIR is honoured
 	@cmake --install build --prefix $(PREFIX)

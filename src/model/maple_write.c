@@ -99,31 +99,43 @@ static int run(struct splice *splice) {
 
 /* ---- the beginning of a change ------------------------------------------------------------- */
 
-/* An empty range swallows the empty ones beside it (T3). */
+/* Goes on to the next slot of the leaves if it is empty, else stays. */
+static bool move_onto_empty(struct maple_path *path, unsigned height,
+                            enum maple_direction direction) {
+    struct maple_step *leaf = &path->step[0];
+    if (maple_step_can_move(leaf, direction)) {
+        unsigned next = leaf->slot + (direction == MAPLE_UP ? 1U : -1U);
+        bool is_empty = leaf->node->leaf.slot[next].pointer == NULL;
+        leaf->slot = is_empty ? next : leaf->slot;
+        return is_empty;
+    }
+    struct maple_path before = *path;
+    if (maple_path_move(path, height, 0, 0, direction) && maple_step_pointer(leaf, 0) == NULL) {
+        return true;
+    }
+    *path = before;
+    return false;
+}
+
+/* An empty range swallows the empty ones that it lies in or that lie beside it (T3). */
 static void widen_down(struct splice *splice) {
-    struct maple_path before = splice->left;
-    uint64_t slot_first = maple_step_slot_first(&before.step[0], 0);
-    if (maple_step_pointer(&before.step[0], 0) == NULL) {
-        splice->first = slot_first;
-    } else if (slot_first == splice->first &&
-               maple_path_move(&before, splice->tree->height, 0, 0, MAPLE_DOWN) &&
-               maple_step_pointer(&before.step[0], 0) == NULL) {
-        splice->left = before;
-        splice->first = maple_step_slot_first(&before.step[0], 0);
+    const struct maple_step *leaf = &splice->left.step[0];
+    bool is_in_empty = maple_step_pointer(leaf, 0) == NULL;
+    bool is_at_border = maple_step_slot_first(leaf, 0) == splice->first;
+    if (is_in_empty ||
+        (is_at_border && move_onto_empty(&splice->left, splice->tree->height, MAPLE_DOWN))) {
+        splice->first = maple_step_slot_first(leaf, 0);
     }
 }
 
 static void widen_up(struct splice *splice) {
-    struct maple_path after = splice->right;
+    const struct maple_step *leaf = &splice->right.step[0];
     uint64_t *last = &splice->edits[splice->edit_count - 1].last;
-    uint64_t slot_last = maple_step_slot_last(&after.step[0], 0);
-    if (maple_step_pointer(&after.step[0], 0) == NULL) {
-        *last = slot_last;
-    } else if (slot_last == *last &&
-               maple_path_move(&after, splice->tree->height, 0, 0, MAPLE_UP) &&
-               maple_step_pointer(&after.step[0], 0) == NULL) {
-        splice->right = after;
-        *last = maple_step_slot_last(&after.step[0], 0);
+    bool is_in_empty = maple_step_pointer(leaf, 0) == NULL;
+    bool is_at_border = maple_step_slot_last(leaf, 0) == *last;
+    if (is_in_empty ||
+        (is_at_border && move_onto_empty(&splice->right, splice->tree->height, MAPLE_UP))) {
+        *last = maple_step_slot_last(leaf, 0);
     }
 }
 
@@ -161,6 +173,17 @@ static int plant(struct splice *splice) {
     return finish_at_top(splice, 0);
 }
 
+/* Mostly the right way is the left one, but for the slot. */
+static void find_right(struct splice *splice, uint64_t last) {
+    const struct maple_step *leaf = &splice->left.step[0];
+    if (last > leaf->last) {
+        maple_path_find(&splice->right, splice->tree, last);
+        return;
+    }
+    memcpy(splice->right.step, splice->left.step, splice->tree->height * sizeof *leaf);
+    splice->right.step[0].slot = maple_leaf_slot(leaf->node, last);
+}
+
 int maple_replace(struct maple_tree *tree, uint64_t first, const struct maple_edit *edits,
                   unsigned count) {
     struct splice splice;
@@ -176,7 +199,7 @@ int maple_replace(struct maple_tree *tree, uint64_t first, const struct maple_ed
         return plant(&splice);
     }
     maple_path_find(&splice.left, tree, first);
-    maple_path_find(&splice.right, tree, edits[count - 1].last);
+    find_right(&splice, edits[count - 1].last);
     if (edits[0].entry == NULL) {
         widen_down(&splice);
     }
