@@ -18,6 +18,7 @@
 #include "chunk/bin.h"
 #include "chunk/fast_bin.h"
 #include "chunk/heap.h"
+#include "chunk/keep.h"
 #include "chunk/mapped.h"
 #include "thread/operation.h"
 
@@ -223,6 +224,9 @@ static bool audit_modules(struct walk *walk, struct arena *arena) {
     const char *error = bin_audit(arena, &count, &bytes);
     if (error == NULL) {
         error = fast_bin_audit(arena, &count, &bytes);
+    }
+    if (error == NULL) {
+        error = keep_audit(arena);
     }
     return error == NULL || walk_fail(walk, error, (uintptr_t)arena);
 }

@@ -5,6 +5,7 @@
 #include "chunk/bin.h"
 #include "chunk/fast_bin.h"
 #include "chunk/free.h"
+#include "chunk/keep.h"
 #include "os/report.h"
 
 /* Chunks looked at in the unsorted bin by one malloc. */
@@ -25,6 +26,7 @@ INLINE struct chunk *hand_out(const struct alloc *alloc, struct chunk *chunk) {
     if (alloc->arena != &main_arena) {
         chunk->size |= CHUNK_NON_MAIN;
     }
+    keep_note(alloc->arena);
     return chunk;
 }
 
@@ -42,6 +44,7 @@ INLINE void stash(const struct alloc *alloc, struct chunk *chunk) {
 /* Splits a free chunk already out of its bin; the rest goes into the unsorted bin. Returns the
  * rest, NULL when the chunk is used whole. */
 INLINE struct chunk *split(const struct alloc *alloc, struct chunk *chunk, size_t chunk_size) {
+    struct clean_range clean = keep_leave(alloc->arena, chunk, chunk_size);
     size_t rest_bytes = chunk_size - alloc->bytes;
     if (rest_bytes < CHUNK_MIN_BYTES) {
         chunk_mark_in_use_at(chunk, chunk_size);
@@ -52,6 +55,7 @@ INLINE struct chunk *split(const struct alloc *alloc, struct chunk *chunk, size_
     chunk_set_head(rest, rest_bytes | CHUNK_PREV_IN_USE);
     chunk_set_foot(rest, rest_bytes);
     bin_put_unsorted(alloc->arena, rest, rest_bytes);
+    keep_enter(alloc->arena, rest, rest_bytes, clean);
     return rest;
 }
 
@@ -75,10 +79,18 @@ INLINE struct chunk *take_fast(const struct alloc *alloc) {
 
 /* ---- step 2: small bin; a large request consolidates instead -------------------------------- */
 
+INLINE struct chunk *take_oldest(const struct alloc *alloc) {
+    struct chunk *chunk = bin_take_oldest(alloc->arena, alloc->bin);
+    if (chunk != NULL) {
+        keep_leave(alloc->arena, chunk, alloc->bytes);
+    }
+    return chunk;
+}
+
 INLINE struct chunk *take_small(const struct alloc *alloc) {
-    struct chunk *found = bin_take_oldest(alloc->arena, alloc->bin);
+    struct chunk *found = take_oldest(alloc);
     while (found != NULL && quick_has_room(alloc)) {
-        struct chunk *more = bin_take_oldest(alloc->arena, alloc->bin);
+        struct chunk *more = take_oldest(alloc);
         if (more == NULL) {
             break;
         }
@@ -130,6 +142,7 @@ INLINE struct chunk *try_unsorted(struct alloc *alloc, struct chunk *chunk) {
         return NULL;
     }
     chunk_mark_in_use_at(chunk, bytes);
+    keep_leave(alloc->arena, chunk, bytes);
     if (!quick_has_room(alloc)) {
         return chunk;
     }

@@ -5,6 +5,7 @@
 #include "chunk/bin.h"
 #include "chunk/free.h"
 #include "chunk/heap.h"
+#include "chunk/keep.h"
 #include "chunk/params.h"
 
 struct arena main_arena = {
@@ -62,6 +63,7 @@ void arena_defer_free(struct arena *arena, struct chunk *chunk) {
 /* ---- creation ------------------------------------------------------------------------------- */
 
 void arena_init(struct arena *arena) {
+    arena->keep = keep_create(arena);
     for (unsigned index = BIN_UNSORTED; index <= BIN_LAST; index++) {
         struct links *bin = bin_at(arena, index);
         bin->fd = bin;

@@ -32,7 +32,8 @@
 #include "os/lock.h"
 
 #define FAST_BINS 10
-/* Bin 1 is unsorted, 2..63 small, 64..126 large; 0 and 127 are not used. */
+/* Bin 1 is unsorted, 2..63 small, 64..126 large; 0 and 127 are not used: in glibc's place for the
+ * last stand two words of ours. */
 #define BIN_COUNT 128
 #define BINMAP_WORDS (BIN_COUNT / 64)
 
@@ -50,6 +51,7 @@ enum arena_flags {
 #define ARENA_OWNER_TORN UINT32_MAX
 
 struct heap;
+struct keep;
 
 struct arena {
     struct lock lock;
@@ -58,7 +60,9 @@ struct arena {
     struct chunk *fast[FAST_BINS];
     struct chunk *top;
     struct chunk *last_remainder;
-    struct links bins[BIN_COUNT - 1]; /* bins[i - 1] is bin i */
+    struct links bins[BIN_COUNT - 2]; /* bins[i - 1] is bin i */
+    struct keep *keep;                /* what of the free memory is kept; NULL: as ptmalloc does */
+    size_t walk_at_bytes;             /* dirty bytes at which the bins are walked (sweep.h) */
     uint64_t binmap[BINMAP_WORDS];
 
     struct arena *next;      /* ring; written once, before the arena can be found */

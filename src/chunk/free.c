@@ -5,6 +5,7 @@
 #include "chunk/bin.h"
 #include "chunk/fast_bin.h"
 #include "chunk/heap.h"
+#include "chunk/sweep.h"
 #include "chunk/trim.h"
 #include "os/report.h"
 
@@ -49,7 +50,8 @@ INLINE const char *find_damage(const struct arena *arena, const struct chunk *ch
 }
 
 /* Joins the chunk with a free one before it; returns where the joint chunk starts. */
-static struct chunk *merge_backward(struct arena *arena, struct chunk *chunk, size_t *bytes) {
+static struct chunk *merge_backward(struct arena *arena, struct chunk *chunk, size_t *bytes,
+                                    struct clean_range *clean) {
     if (chunk_prev_in_use(chunk)) {
         return chunk;
     }
@@ -57,42 +59,53 @@ static struct chunk *merge_backward(struct arena *arena, struct chunk *chunk, si
     struct chunk *prev = chunk_prev(chunk);
     bin_take(arena, prev);
     chunk_clear_head(chunk);
+    *clean = clean_join(*clean, keep_leave(arena, prev, prev_bytes));
     *bytes += prev_bytes;
     return prev;
 }
 
-INLINE size_t merge(struct arena *arena, struct chunk *chunk) {
+/* What the chunk has become part of: a free chunk in the unsorted bin, or top; NULL: damaged, and
+ * left alone. */
+INLINE struct chunk *merge(struct arena *arena, struct chunk *chunk, struct clean_range clean) {
     size_t bytes = chunk_bytes(chunk);
     struct chunk *next = chunk_at(chunk, bytes);
     size_t next_bytes = chunk_bytes(next);
     const char *damage = find_damage(arena, chunk, next);
     if (UNLIKELY(damage != NULL)) {
         report_misuse(damage, chunk_memory(chunk));
-        return 0;
+        return NULL;
     }
-    chunk = merge_backward(arena, chunk, &bytes);
+    chunk = merge_backward(arena, chunk, &bytes, &clean);
     if (next == arena->top) {
         bytes += next_bytes;
         chunk_clear_head(next);
         chunk_set_head(chunk, bytes | CHUNK_PREV_IN_USE);
         arena->top = chunk;
-        return bytes;
+        keep_note(arena);
+        return chunk;
     }
     if (chunk_in_use_at(next, next_bytes)) {
         chunk_mark_free_at(next, 0);
     } else {
         bin_take(arena, next);
+        clean = clean_join(clean, keep_leave(arena, next, next_bytes));
         bytes += next_bytes;
         chunk_clear_head(next);
     }
     chunk_set_head(chunk, bytes | CHUNK_PREV_IN_USE);
     chunk_set_foot(chunk, bytes);
     bin_put_unsorted(arena, chunk, bytes);
-    return bytes;
+    keep_enter(arena, chunk, bytes, clean);
+    keep_note(arena);
+    return chunk;
 }
 
-size_t free_merge(struct arena *arena, struct chunk *chunk) {
-    return merge(arena, chunk);
+void free_merge(struct arena *arena, struct chunk *chunk) {
+    merge(arena, chunk, CLEAN_NONE);
+}
+
+void free_merge_clean(struct arena *arena, struct chunk *chunk, struct clean_range clean) {
+    merge(arena, chunk, clean);
 }
 
 INLINE void free_fast(struct arena *arena, struct chunk *chunk) {
@@ -104,31 +117,36 @@ INLINE void free_fast(struct arena *arena, struct chunk *chunk) {
     fast_bin_push(arena, chunk);
 }
 
-/* True when so much came together that top should be looked at. */
-INLINE bool free_and_consolidate(struct arena *arena, struct chunk *chunk) {
+/* The free chunk that was made, if so much came together that top should be looked at; NULL. */
+INLINE struct chunk *free_and_consolidate(struct arena *arena, struct chunk *chunk) {
     if (fast_bin_serves(chunk_bytes(chunk))) {
         free_fast(arena, chunk);
-        return false;
+        return NULL;
     }
-    if (LIKELY(merge(arena, chunk) < CONSOLIDATION_BYTES)) {
-        return false;
+    struct chunk *made = merge(arena, chunk, CLEAN_NONE);
+    if (UNLIKELY(made == NULL) ||
+        LIKELY(chunk_bytes(made) < CONSOLIDATION_BYTES && !sweep_walk_is_due(arena))) {
+        return NULL;
     }
     if ((arena->flags & ARENA_HAS_FAST) != 0) {
         fast_bin_consolidate(arena);
+        return arena->top; /* what was made may have become part of something larger */
     }
-    return true;
+    return made;
 }
 
-void arena_free_past_quick(struct arena *arena, struct chunk *chunk) {
-    if (UNLIKELY(free_and_consolidate(arena, chunk))) {
+struct chunk *arena_free_past_quick(struct arena *arena, struct chunk *chunk) {
+    struct chunk *made = free_and_consolidate(arena, chunk);
+    if (UNLIKELY(made != NULL) && arena->keep == NULL) {
         trim_after_free(arena);
     }
+    return made;
 }
 
 bool arena_free_old_top(const struct chunk_caller *caller, struct chunk *chunk) {
     size_t quick = quick_index(chunk_bytes(chunk));
     bool taken = quick < QUICK_LISTS && quick_push(caller->quick, quick, chunk_memory(chunk));
-    return !taken && free_and_consolidate(caller->arena, chunk);
+    return !taken && free_and_consolidate(caller->arena, chunk) != NULL;
 }
 
 void arena_free(const struct chunk_caller *caller, struct chunk *chunk) {

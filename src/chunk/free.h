@@ -12,6 +12,7 @@
 #define ARENITE_CHUNK_FREE_H
 
 #include "chunk/arena.h"
+#include "chunk/keep.h"
 
 /* Frees a chunk in use. Its header was checked against its heap (free_check_header). */
 void arena_free(const struct chunk_caller *caller, struct chunk *chunk);
@@ -21,12 +22,16 @@ void arena_free(const struct chunk_caller *caller, struct chunk *chunk);
  * together that top should be looked at. */
 bool arena_free_old_top(const struct chunk_caller *caller, struct chunk *chunk);
 
-/* The same for a chunk that its quick list has no room for. */
-void arena_free_past_quick(struct arena *arena, struct chunk *chunk);
+/* The same for a chunk that its quick list has no room for. When much came together: the free
+ * chunk that was made, for sweep_choose (top has been trimmed already under ptmalloc's rules);
+ * else NULL. */
+struct chunk *arena_free_past_quick(struct arena *arena, struct chunk *chunk);
 
 /* The part without any list: merges the chunk with free neighbours and puts the result into the
- * unsorted bin or top. Returns the size it has become, 0 when it was left alone. */
-size_t free_merge(struct arena *arena, struct chunk *chunk);
+ * unsorted bin or top. */
+void free_merge(struct arena *arena, struct chunk *chunk);
+/* The same, and some of the chunk's pages are not resident. */
+void free_merge_clean(struct arena *arena, struct chunk *chunk, struct clean_range clean);
 
 /* Whether the header of an allegedly live chunk can be true within its heap: a live chunk is never
  * the last one, top or a fence follows. Reads the header, so the address must lie in a heap of

@@ -11,6 +11,7 @@
 #include "chunk/alloc.h"
 #include "chunk/free.h"
 #include "chunk/heap.h"
+#include "chunk/keep.h"
 #include "chunk/main_arena.h"
 #include "chunk/mapped.h"
 #include "chunk/params.h"
@@ -19,6 +20,7 @@
 
 static void count_growth(struct arena *arena, size_t bytes) {
     arena->system_bytes += bytes;
+    keep_note_growth(arena, bytes);
     if (arena->system_bytes > arena->system_max_bytes) {
         arena->system_max_bytes = arena->system_bytes;
     }

@@ -147,9 +147,6 @@ int heap_grow(struct heap *heap, size_t delta_bytes) {
     if (bytes > heap->reserved_bytes || bytes < heap->bytes) {
         return -ENOMEM;
     }
-    if (heap->bytes < heap->committed_bytes) {
-        params_note_regrowth(delta_bytes);
-    }
     if (bytes > heap->committed_bytes) {
         uintptr_t from = heap->start + heap->committed_bytes;
         int status = os_commit((void *)from, heap->start + bytes - from);

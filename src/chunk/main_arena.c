@@ -4,6 +4,7 @@
 
 #include "chunk/free.h"
 #include "chunk/heap.h"
+#include "chunk/keep.h"
 #include "chunk/params.h"
 #include "chunk/trim.h"
 #include "os/report.h"
@@ -84,6 +85,7 @@ static bool take_from_mapping(struct growth *growth, size_t wanted) {
 
 static void count_growth(size_t bytes) {
     main_arena.system_bytes += bytes;
+    keep_note_growth(&main_arena, bytes);
     if (main_arena.system_bytes > main_arena.system_max_bytes) {
         main_arena.system_max_bytes = main_arena.system_bytes;
     }
@@ -142,7 +144,8 @@ static bool open_piece(struct heap *piece, const struct growth *growth) {
 /* As after any large free, but what the request needs stays. */
 static void trim_new_top(const struct growth *growth, bool much_was_freed) {
     size_t kept = growth->request_bytes > params.top_pad ? growth->request_bytes : params.top_pad;
-    if (much_was_freed && chunk_bytes(main_arena.top) >= params_trim_threshold()) {
+    bool by_threshold = main_arena.keep == NULL;
+    if (much_was_freed && by_threshold && chunk_bytes(main_arena.top) >= params_trim_threshold()) {
         trim_main_top(kept);
     }
 }
@@ -201,9 +204,6 @@ int main_arena_grow(const struct chunk_caller *caller, size_t bytes) {
     bool from_break = take_from_break(&growth, wanted);
     if (!from_break && !take_from_mapping(&growth, wanted)) {
         return -ENOMEM;
-    }
-    if (main_arena.system_bytes + growth.bytes <= main_arena.system_max_bytes) {
-        params_note_regrowth(growth.bytes);
     }
     count_growth(growth.bytes);
     bool extends = from_break && growth.start == growth.old_end;

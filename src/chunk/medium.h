@@ -21,7 +21,7 @@
 #define MEDIUM_LISTS 2048
 
 /* What all threads together may hold, and what each may hold anyway. */
-#define MEDIUM_ALL_BYTES ((size_t)2 * 1024 * 1024)
+#define MEDIUM_ALL_BYTES ((size_t)1536 * 1024)
 #define MEDIUM_SHARE_MIN_BYTES ((size_t)64 * 1024)
 
 struct medium_lists {

@@ -1,8 +1,9 @@
 /* params.c - defaults of the engine's parameters and the rules for changing them.
- * Layer: chunk (includes base). See params.h. */
+ * Layer: chunk (includes base, pages). See params.h. */
 #include "chunk/params.h"
 
 #include "chunk/quick.h"
+#include "pages/retention.h"
 
 struct params params = {
     .mmap_threshold = MMAP_THRESHOLD_DEFAULT_BYTES,
@@ -16,13 +17,13 @@ struct params params = {
     .quick_bytes = QUICK_MAX_BYTES,
     .perturb = 0,
     .step_bytes = STEP_DEFAULT_BYTES,
-    .keep_bytes = KEEP_DEFAULT_BYTES,
     .slabs = true,
     .dynamic = true,
 };
 
 void params_use_profile(enum profile profile) {
     bool is_default = profile == PROFILE_DEFAULT;
+    retention_base_bytes = RETENTION_BASE_BYTES;
     params = (struct params){
         .mmap_threshold = MMAP_THRESHOLD_DEFAULT_BYTES,
         .mmap_max = MMAP_MAX_DEFAULT,
@@ -33,7 +34,6 @@ void params_use_profile(enum profile profile) {
         .charges = profile == PROFILE_GLIBC,
         .quick_bytes = QUICK_MAX_BYTES,
         .step_bytes = is_default ? STEP_DEFAULT_BYTES : 0,
-        .keep_bytes = is_default ? KEEP_DEFAULT_BYTES : 0,
         .slabs = is_default,
         .dynamic = true,
     };
@@ -52,6 +52,8 @@ bool params_set_mmap_max(size_t count) {
 }
 
 bool params_set_trim_threshold(size_t bytes) {
+    size_t base = bytes > RETENTION_BASE_BYTES ? bytes : RETENTION_BASE_BYTES;
+    __atomic_store_n(&retention_base_bytes, base, __ATOMIC_RELAXED);
     params.trim_threshold = bytes;
     params.keep_bytes = 0; /* what is asked for is what is done */
     params.dynamic = false;
@@ -80,14 +82,4 @@ void params_adapt(size_t bytes) {
         __atomic_store_n(&params.mmap_threshold, bytes, __ATOMIC_RELAXED);
         __atomic_store_n(&params.trim_threshold, 2 * bytes, __ATOMIC_RELAXED);
     }
-}
-
-void params_note_regrowth(size_t bytes) {
-    size_t keep = 2 * __atomic_load_n(&params.keep_bytes, __ATOMIC_RELAXED);
-    if (keep == 0) {
-        return;
-    }
-    keep = keep > 2 * bytes ? keep : 2 * bytes;
-    keep = keep < KEEP_MAX_BYTES ? keep : KEEP_MAX_BYTES;
-    __atomic_store_n(&params.keep_bytes, keep, __ATOMIC_RELAXED);
 }

@@ -17,8 +17,6 @@
 #define MMAP_THRESHOLD_MAX_BYTES (SIZE_BYTES == 8 ? (size_t)32 * 1024 * 1024 : (size_t)512 * 1024)
 #define TRIM_THRESHOLD_DEFAULT_BYTES ((size_t)128 * 1024)
 #define STEP_DEFAULT_BYTES ((size_t)256 * 1024)
-#define KEEP_DEFAULT_BYTES ((size_t)1024 * 1024)
-#define KEEP_MAX_BYTES ((size_t)64 * 1024 * 1024)
 #define TOP_PAD_DEFAULT_BYTES ((size_t)128 * 1024)
 #define MMAP_MAX_DEFAULT ((size_t)65536)
 
@@ -64,9 +62,7 @@ INLINE size_t params_mmap_threshold(void) {
 }
 
 INLINE size_t params_trim_threshold(void) {
-    size_t threshold = __atomic_load_n(&params.trim_threshold, __ATOMIC_RELAXED);
-    size_t keep = __atomic_load_n(&params.keep_bytes, __ATOMIC_RELAXED);
-    return threshold > keep ? threshold : keep;
+    return __atomic_load_n(&params.trim_threshold, __ATOMIC_RELAXED);
 }
 
 /* Each returns true when the value is acceptable and now in force, and has glibc's mallopt
@@ -76,10 +72,6 @@ bool params_set_mmap_max(size_t count);
 bool params_set_trim_threshold(size_t bytes);
 bool params_set_top_pad(size_t bytes);
 bool params_set_fast_max(size_t request_bytes);
-
-/* So many bytes were just taken that had been given back before: giving them back was a mistake.
- * More is kept from now on. */
-void params_note_regrowth(size_t bytes);
 
 /* A mapped chunk of this size was freed: adapt the thresholds if they are dynamic. */
 void params_adapt(size_t bytes);

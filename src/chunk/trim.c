@@ -7,6 +7,10 @@
 #include "chunk/heap.h"
 #include "chunk/main_arena.h"
 #include "chunk/params.h"
+#include "chunk/sweep.h"
+
+/* What an empty heap's predecessor must have free at its end before the empty one goes. */
+#define EMPTY_HEAP_ROOM_BYTES ((size_t)1024 * 1024)
 
 /* Whole pages of a top of `top_bytes` beyond what stays: the pad and the smallest chunk. */
 static size_t excess_of_top(size_t top_bytes, size_t pad_bytes) {
@@ -44,7 +48,7 @@ static struct old_end find_old_end(const struct heap *heap) {
 }
 
 /* Deletes the newest heap if top is all it holds and the one before has room for what follows. */
-static bool delete_empty_heap(struct arena *arena, size_t pad_bytes) {
+static bool delete_empty_heap(struct arena *arena, size_t room_bytes) {
     struct heap *heap = arena->heap;
     struct heap *prev = heap->prev;
     if (prev == NULL || (uintptr_t)arena->top != heap->start + sizeof *heap) {
@@ -52,7 +56,7 @@ static bool delete_empty_heap(struct arena *arena, size_t pad_bytes) {
     }
     struct old_end end = find_old_end(prev);
     size_t room = end.top_bytes + (prev->reserved_bytes - prev->bytes);
-    if (room < pad_bytes + CHUNK_MIN_BYTES + os_page_bytes()) {
+    if (room < room_bytes + CHUNK_MIN_BYTES + os_page_bytes()) {
         return false;
     }
     arena->system_bytes -= heap->bytes;
@@ -61,6 +65,7 @@ static bool delete_empty_heap(struct arena *arena, size_t pad_bytes) {
     if (!chunk_prev_in_use(top)) {
         top = chunk_prev(top);
         bin_take(arena, top);
+        keep_leave(arena, top, chunk_bytes(top));
     }
     chunk_set_head(top, end.top_bytes | CHUNK_PREV_IN_USE);
     arena->top = top;
@@ -68,21 +73,22 @@ static bool delete_empty_heap(struct arena *arena, size_t pad_bytes) {
     return true;
 }
 
-static void trim_heap(struct arena *arena) {
-    size_t pad = params.top_pad;
-    if (params.step_bytes != 0 && chunk_bytes(arena->top) < params_trim_threshold()) {
-        return; /* a heap that flips between empty and not stays, too */
+static bool shrink_heap(struct arena *arena, size_t excess) {
+    size_t top_bytes = chunk_bytes(arena->top);
+    if (excess == 0 || heap_shrink(arena->heap, excess) != 0) {
+        return false;
     }
-    while (delete_empty_heap(arena, pad)) {
+    arena->system_bytes -= excess;
+    chunk_set_head(arena->top, (top_bytes - excess) | CHUNK_PREV_IN_USE);
+    return true;
+}
+
+static void trim_heap(struct arena *arena) {
+    while (delete_empty_heap(arena, params.top_pad)) {
     }
     size_t top_bytes = chunk_bytes(arena->top);
-    if (top_bytes < params_trim_threshold()) {
-        return;
-    }
-    size_t excess = excess_of_top(top_bytes, pad);
-    if (excess != 0 && heap_shrink(arena->heap, excess) == 0) {
-        arena->system_bytes -= excess;
-        chunk_set_head(arena->top, (top_bytes - excess) | CHUNK_PREV_IN_USE);
+    if (top_bytes >= params_trim_threshold()) {
+        shrink_heap(arena, excess_of_top(top_bytes, params.top_pad));
     }
 }
 
@@ -92,6 +98,22 @@ void trim_after_free(struct arena *arena) {
     } else if (chunk_bytes(arena->top) >= params_trim_threshold()) {
         trim_main_top(params.top_pad);
     }
+}
+
+/* The heap before has room for an empty heap's worth of swinging to and fro. */
+bool trim_empty_heap(struct arena *arena) {
+    return arena != &main_arena && delete_empty_heap(arena, EMPTY_HEAP_ROOM_BYTES);
+}
+
+bool trim_top_by(struct arena *arena, size_t most_bytes, size_t pad_bytes) {
+    if (arena->top == NULL) {
+        return false;
+    }
+    size_t excess = excess_of_top(chunk_bytes(arena->top), pad_bytes);
+    size_t most = align_up(most_bytes, os_page_bytes());
+    excess = excess < most ? excess : most;
+    return arena == &main_arena ? excess != 0 && main_arena_shrink(excess)
+                                : shrink_heap(arena, excess);
 }
 
 /* Drops the whole pages inside one free chunk; its header and links stay. */
@@ -117,6 +139,7 @@ static bool purge_bins(struct arena *arena) {
     return released;
 }
 
+/* By ptmalloc's rules, as malloc_trim does it there. Under the lock. */
 static bool trim_arena(struct arena *arena, size_t pad_bytes) {
     fast_bin_consolidate(arena);
     bool released = purge_bins(arena);
@@ -126,12 +149,40 @@ static bool trim_arena(struct arena *arena, size_t pad_bytes) {
     return released;
 }
 
+/* One batch of what lies in the bins; called and left under the lock. False when nothing is left,
+ * or nothing could be given back. */
+static bool sweep_batch(struct arena *arena, size_t *resident_bytes) {
+    struct sweep sweep = sweep_choose_all(arena);
+    arena_unlock(arena);
+    size_t resident = sweep_resident_bytes(&sweep);
+    sweep_purge(arena, &sweep);
+    *resident_bytes += sweep.given_bytes != 0 ? resident : 0;
+    return arena_lock(arena) && sweep.given_bytes != 0;
+}
+
+/* Everything but the end goes without the lock. */
+static bool sweep_arena(struct arena *arena, size_t pad_bytes) {
+    size_t resident_bytes = 0;
+    fast_bin_consolidate(arena);
+    while (sweep_batch(arena, &resident_bytes)) {
+    }
+    size_t level = keep_level(arena);
+    bool trimmed = false;
+    while (trim_empty_heap(arena)) {
+        trimmed = true;
+    }
+    trimmed |= trim_top_by(arena, SIZE_MAX / 2, pad_bytes);
+    arena->keep->removed_bytes += level - keep_level(arena);
+    return trimmed || resident_bytes != 0;
+}
+
 bool trim_all(size_t pad_bytes) {
     bool released = false;
     struct arena *arena = &main_arena;
     do {
         if (arena_lock(arena)) {
-            released |= trim_arena(arena, pad_bytes);
+            released |=
+                arena->keep != NULL ? sweep_arena(arena, pad_bytes) : trim_arena(arena, pad_bytes);
             arena_unlock(arena);
         }
         arena = arena_next(arena);

@@ -4,6 +4,7 @@
 #include "chunk/alloc.h"
 #include "chunk/bin.h"
 #include "chunk/free.h"
+#include "chunk/keep.h"
 #include "chunk/mapped.h"
 
 #include <string.h>
@@ -83,6 +84,7 @@ static bool extend_into_top(struct arena *arena, struct chunk *chunk, size_t byt
     chunk_set_bytes(chunk, bytes);
     arena->top = chunk_at(chunk, bytes);
     chunk_set_head(arena->top, (together - bytes) | CHUNK_PREV_IN_USE);
+    keep_note(arena);
     return true;
 }
 
@@ -94,6 +96,8 @@ static bool extend_into_next(struct arena *arena, struct chunk *chunk, size_t by
         return false;
     }
     bin_take(arena, next);
+    keep_leave(arena, next, chunk_bytes(next));
+    keep_note(arena);
     chunk_clear_head(next);
     chunk_set_bytes(chunk, together);
     chunk_mark_in_use_at(chunk, together);

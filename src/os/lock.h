@@ -27,7 +27,6 @@ enum lock_rank {
     LOCK_RANK_ARENA,           /* one arena: bins, top, heaps */
     LOCK_RANK_MAPPED,          /* table of mmapped chunks */
     LOCK_RANK_DEPOT,           /* slabs without an owner */
-    LOCK_RANK_RETENTION,       /* how many free granules are kept */
     LOCK_RANK_SLAB_RECORDS,    /* unused slab records */
     LOCK_RANK_PAGE_HEAP,       /* one page heap: its buddy and run records */
     LOCK_RANK_PAGE_MAP,        /* leaves of the page map */

@@ -14,8 +14,9 @@
 
 #include <errno.h>
 
-#define COMMIT_STEP_MIN_BYTES ((size_t)1 << 20)
-#define COMMIT_STEP_MAX_BYTES ((size_t)4 << 20)
+#define COMMIT_STEP_MIN_BYTES ((size_t)256 << 10)
+#define COMMIT_STEP_MAX_BYTES ((size_t)1 << 20)
+#define COMMIT_STEP_SHARE 32
 
 /* Units taken out of a heap's buddy. */
 struct placement {
@@ -26,12 +27,13 @@ struct placement {
 
 /* ---- committing ------------------------------------------------------------------------------ */
 
-/* A heap that has grown large is likely to go on: the step follows what is committed already. */
+/* A heap that has grown large is likely to go on: the step follows what is committed already. A
+ * small share of it, since fresh granules may be handed out where dirty ones would do. */
 static uint32_t commit_step_units(const struct page_heap *heap) {
-    size_t bytes = units_bytes(heap->committed_units);
+    size_t bytes = units_bytes(heap->committed_units) / COMMIT_STEP_SHARE;
     bytes = bytes > COMMIT_STEP_MIN_BYTES ? bytes : COMMIT_STEP_MIN_BYTES;
     bytes = bytes < COMMIT_STEP_MAX_BYTES ? bytes : COMMIT_STEP_MAX_BYTES;
-    return (uint32_t)(bytes >> GRANULE_SHIFT);
+    return (uint32_t)1 << log2_ceil(bytes >> GRANULE_SHIFT); /* whole blocks of the buddy */
 }
 
 static int commit_until(struct page_heap *heap, uint32_t past) {
@@ -155,6 +157,9 @@ static void hand_out(const struct placement *placement, void *record, struct pag
     struct page_heap *heap = placement->heap;
     uint32_t zero_units = take_zero_marks(placement);
     page_heap_count_dirty(heap, 0, placement->count - zero_units);
+    page_heaps.purged_units -=
+        zero_units < page_heaps.purged_units ? zero_units : page_heaps.purged_units;
+    page_heaps_note_level();
     page_heap_reclass(heap);
     *run = (struct page_run){.start = (void *)heap_address(heap, placement->first),
                              .bytes = units_bytes(placement->count),
@@ -213,5 +218,6 @@ void page_run_free(const struct page_run *run, const void *record) {
     buddy_free_range(&heap->buddy, first, count);
     page_heap_count_dirty(heap, count, 0);
     page_heap_reclass(heap);
+    page_heaps_note_level();
     page_heaps_drop();
 }

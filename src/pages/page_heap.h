@@ -2,8 +2,8 @@
  * Layer: pages (includes base, os).
  *
  * A heap is a stretch of reserved address space, aligned to its size, whose granules a buddy
- * manages. It is committed upward in steps of 1 to 4 MiB and never decommitted, so that it costs
- * the kernel two mappings however it is used:
+ * manages. It is committed upward in steps of 256 KiB to 1 MiB and never decommitted, so that it
+ * costs the kernel two mappings however it is used:
  *
  *      start                         committed                       end
  *      | run | free, dirty | run | free, zero |  reserved only ......  |
@@ -19,6 +19,8 @@
  *     os_purge set the mark; handing out clears it.
  * I3: known-zero granules that were never touched are not resident; the resident free bytes are at
  *     most the dirty ones.
+ *
+ * What stays resident of free granules is bounded by whoever frees them: page_heap_limit.
  *
  * Lock: LOCK_RANK_PAGE_HEAP, one for all heaps. Committing happens under it; reserving, purging and
  * unmapping do not. All functions are thread-safe. */
@@ -63,6 +65,9 @@ void page_run_free(const struct page_run *run, const void *record);
 /* Purges dirty free granules until at most so many bytes of them are left; returns the bytes
  * purged. Fewer than asked when the kernel refuses (locked memory). */
 size_t page_heap_purge(size_t max_dirty_bytes);
+
+/* The same down to what the retention allows (retention.h); to be called after larger frees. */
+size_t page_heap_limit(void);
 
 /* Unmaps heaps in which nothing is in use, all but one; returns the bytes of address space given
  * back. */

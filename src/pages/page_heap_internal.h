@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "os/lock.h"
 #include "pages/page_heap.h"
+#include "pages/retention.h"
 
 /* Address space as it was mapped: the heap, and what could not be trimmed off around it. */
 struct heap_mapping {
@@ -46,8 +47,10 @@ struct page_heap_set {
     struct list spare;
     struct list growing;
     struct list by_order[BUDDY_ORDERS];
-    uint32_t orders;        /* bit k: by_order[k] is not empty */
-    size_t dirty_units;     /* over all live heaps */
+    uint32_t orders;     /* bit k: by_order[k] is not empty */
+    size_t dirty_units;  /* over all live heaps */
+    size_t purged_units; /* given back, and not handed out since */
+    struct retention retention;
     uintptr_t newest_start; /* below here the next heap is tried; 0: no heap yet */
 };
 
@@ -85,6 +88,8 @@ void page_heap_relist(struct page_heap *heap);
 void page_heap_reset_buddy(struct page_heap *heap);
 /* Moves a heap to the list that its largest free block asks for. */
 void page_heap_reclass(struct page_heap *heap);
+/* Tells the retention how much is free, or was freed and given back. */
+void page_heaps_note_level(void);
 /* Adds to, or takes from, the dirty free units of a heap. */
 void page_heap_count_dirty(struct page_heap *heap, uint32_t added, uint32_t removed);
 

@@ -73,6 +73,11 @@ void page_heap_count_dirty(struct page_heap *heap, uint32_t added, uint32_t remo
     page_heaps.dirty_units -= removed;
 }
 
+void page_heaps_note_level(void) {
+    retention_note(&page_heaps.retention,
+                   units_bytes(page_heaps.dirty_units + page_heaps.purged_units));
+}
+
 void page_heap_relist(struct page_heap *heap) {
     heap->largest_order = -1;
     page_heap_reclass(heap);

@@ -66,6 +66,7 @@ static bool purge_found(struct purge_walk *walk) {
     }
     buddy_free_range(&heap->buddy, first, count);
     page_heap_count_dirty(heap, purged ? 0 : count, 0);
+    page_heaps.purged_units += purged ? count : 0;
     page_heap_reclass(heap);
     walk->first += count;
     return purged;
@@ -86,6 +87,18 @@ size_t page_heap_purge(size_t max_dirty_bytes) {
     }
     page_heaps_drop();
     return units_bytes(purged_units);
+}
+
+size_t page_heap_limit(void) {
+    struct retention *retention = &page_heaps.retention;
+    page_heaps_take();
+    size_t dirty = units_bytes(page_heaps.dirty_units);
+    if (retention_tick(retention)) {
+        retention_look(retention, dirty + units_bytes(page_heaps.purged_units), os_clock_ns());
+    }
+    size_t surplus = retention_surplus(retention, dirty);
+    page_heaps_drop();
+    return surplus != 0 ? page_heap_purge(dirty - surplus) : 0;
 }
 
 /* ---- empty heaps ----------------------------------------------------------------------------- */

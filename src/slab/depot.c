@@ -5,10 +5,6 @@
 #include "os/lock.h"
 #include "pages/meta.h"
 
-/* Dirty free granules kept for reuse: this much, or a share of what is in use. */
-#define RETAIN_MIN_BYTES ((size_t)1024 * 1024)
-#define RETAIN_MAX_BYTES ((size_t)64 * 1024 * 1024)
-#define RETAIN_SHARE 4
 /* Touched memory in empty slabs that wait for the next thread. */
 #define KEEP_EMPTY_BYTES ((size_t)1024 * 1024)
 
@@ -21,12 +17,6 @@ static struct list partial[SLAB_CLASSES];
 static struct list empty[SLAB_CLASSES];
 static size_t empty_bytes;
 static struct list unused_records;
-static struct {
-    struct lock lock;
-    size_t budget_bytes;   /* of dirty free granules */
-    size_t purged_bytes;   /* by the last purge */
-    size_t demanded_bytes; /* fresh or purged granules taken since */
-} retention = {.budget_bytes = RETAIN_MIN_BYTES};
 static uint64_t formats; /* makes every format's tag different */
 static uint64_t secret;
 
@@ -95,9 +85,6 @@ struct slab *depot_new(struct thread *owner, size_t class_index) {
         put_record(slab);
         return NULL;
     }
-    if (run.is_zero) {
-        __atomic_add_fetch(&retention.demanded_bytes, run.bytes, __ATOMIC_RELAXED);
-    }
     slab->start = (uintptr_t)run.start;
     slab->heap = run.heap;
     depot_format(slab, class_index);
@@ -106,43 +93,11 @@ struct slab *depot_new(struct thread *owner, size_t class_index) {
     return slab;
 }
 
-/* What is kept is bounded where memory is freed, and given back in larger pieces. A purge that is
- * followed by demand for what it purged was a mistake: the budget doubles; one that is not halves
- * it again. So a program that keeps growing and shrinking stops faulting after a few rounds. */
-static size_t retain_budget(const struct page_heap_stats *stats) {
-    size_t share = stats->in_use_bytes / RETAIN_SHARE;
-    size_t budget = retention.budget_bytes;
-    return share > budget ? share : budget;
-}
-
-static void judge_last_purge(void) {
-    size_t demanded = __atomic_exchange_n(&retention.demanded_bytes, 0, __ATOMIC_RELAXED);
-    bool mistaken = demanded >= retention.purged_bytes / 4 && retention.purged_bytes != 0;
-    size_t budget = mistaken ? retention.budget_bytes * 2 : retention.budget_bytes / 2;
-    budget = budget > RETAIN_MAX_BYTES ? RETAIN_MAX_BYTES : budget;
-    retention.budget_bytes = budget < RETAIN_MIN_BYTES ? RETAIN_MIN_BYTES : budget;
-}
-
-static void limit_retained(void) {
-    struct page_heap_stats stats = page_heap_statistics();
-    if (stats.free_dirty_bytes <= retain_budget(&stats) ||
-        !lock_try(&retention.lock, LOCK_RANK_RETENTION)) {
-        return;
-    }
-    judge_last_purge();
-    size_t budget = retain_budget(&stats);
-    retention.purged_bytes = 0;
-    if (stats.free_dirty_bytes > budget) {
-        retention.purged_bytes = page_heap_purge(budget / 2);
-    }
-    lock_drop(&retention.lock, LOCK_RANK_RETENTION);
-}
-
 void depot_release(struct slab *slab) {
     const struct page_run run = {(void *)slab->start, SLAB_BYTES, false, slab->heap};
     page_run_free(&run, slab);
     put_record(slab);
-    limit_retained();
+    page_heap_limit();
 }
 
 /* ---- ownership ------------------------------------------------------------------------------ */
@@ -275,7 +230,6 @@ void depot_fork_child(const struct thread *mine) {
     bool records_torn = lock_is_taken(&records_lock);
     lock_reset(&lock);
     lock_reset(&records_lock);
-    lock_reset(&retention.lock);
     if (torn) {
         for (size_t i = 0; i < SLAB_CLASSES; i++) {
             partial[i].first = NULL;

@@ -9,6 +9,7 @@
 #include "chunk/heap.h"
 #include "chunk/mapped.h"
 #include "chunk/params.h"
+#include "chunk/sweep.h"
 #include "os/report.h"
 #include "pages/meta.h"
 
@@ -155,6 +156,22 @@ static COLD bool attach_and_push(struct chunk *chunk) {
     return index < QUICK_LISTS && quick_push(&thread->quick, index, chunk_memory(chunk));
 }
 
+/* What the free makes too much goes back to the kernel without the lock. */
+INLINE void free_locked(struct arena *arena, struct chunk *chunk) {
+    if (UNLIKELY(!arena_lock(arena))) {
+        return;
+    }
+    struct sweep sweep = {NULL, 0};
+    struct chunk *made = arena_free_past_quick(arena, chunk);
+    if (UNLIKELY(made != NULL) && arena->keep != NULL) {
+        sweep = sweep_choose(arena, made);
+    }
+    arena_unlock(arena);
+    if (UNLIKELY(sweep.first != NULL)) {
+        sweep_purge(arena, &sweep);
+    }
+}
+
 /* A block of an arena that a fork tore is lost: that arena cannot be locked again. */
 void thread_free_chunk(struct heap *heap, struct chunk *chunk) {
     struct arena *arena = heap->arena;
@@ -164,10 +181,7 @@ void thread_free_chunk(struct heap *heap, struct chunk *chunk) {
     if (UNLIKELY(!outermost)) {
         free_reentrant(arena, chunk);
     } else if (LIKELY(thread_own->has_lists) || !attach_and_push(chunk)) {
-        if (LIKELY(arena_lock(arena))) {
-            arena_free_past_quick(arena, chunk);
-            arena_unlock(arena);
-        }
+        free_locked(arena, chunk);
     }
     operation_leave();
 }

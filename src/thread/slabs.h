@@ -32,7 +32,7 @@
 #include "thread/thread.h"
 
 /* Resident bytes that all threads together keep in empty slabs, and what each may keep anyway. */
-#define SPARE_ALL_BYTES ((size_t)4 * 1024 * 1024)
+#define SPARE_ALL_BYTES ((size_t)1024 * 1024)
 #define SPARE_MIN_BYTES ((size_t)32 * 1024)
 
 /* Slots that may be free in a slab that counts as full. */

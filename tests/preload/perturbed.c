@@ -10,7 +10,7 @@
 
 #define BYTE 0x5a
 #define COMPLEMENT 0xa5
-#define LINK_BYTES 32 /* of a freed block, that the allocator may use for itself */
+#define LINK_BYTES 64 /* of a freed block, that the allocator may use for itself */
 
 static const size_t sizes[] = {24, 100, 600, 1024, 1500, 20000, 100000, 300000};
 #define SIZES (sizeof sizes / sizeof sizes[0])

@@ -4,6 +4,7 @@
 #include "glibc_profile.h"
 
 #include "api/options.h"
+#include "chunk/bin.h"
 #include "chunk/heap.h"
 #include "chunk/mapped_table.h"
 #include "chunk/params.h"
@@ -45,7 +46,7 @@ static void test_tables(void **state) {
     assert_non_null(bins);
     assert_int_equal(bins->offset, offsetof(struct arena, bins));
     assert_int_equal(bins->width, sizeof(struct links));
-    assert_int_equal(bins->count, BIN_COUNT - 1);
+    assert_int_equal(bins->count, BIN_LAST);
     const struct arenite_field *bytes = find_field("struct arena", "system_bytes");
     assert_int_equal(bytes->offset, offsetof(struct arena, system_bytes));
     assert_int_equal(bytes->count, 1);

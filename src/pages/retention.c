@@ -1,0 +1,16 @@
+/* retention.c - the end of a window (contract in retention.h).
+ * Layer: pages (includes base). */
+#include "pages/retention.h"
+
+size_t retention_base_bytes = RETENTION_BASE_BYTES;
+
+void retention_look(struct retention *retention, size_t level_bytes, uint64_t now_ns) {
+    if (now_ns - retention->window_ns < RETENTION_WINDOW_NS) {
+        return;
+    }
+    bool is_next = now_ns - retention->window_ns < 2 * RETENTION_WINDOW_NS;
+    retention->former_fall_bytes = is_next ? retention->fall_bytes : 0;
+    retention->fall_bytes = 0;
+    retention->high_bytes = level_bytes;
+    retention->window_ns = now_ns;
+}

@@ -1,0 +1,80 @@
+/* retention.h - how much free memory may stay resident: what is sure to be little, and what the
+ * program has shown that it takes again.
+ * Layer: pages (includes base).
+ *
+ * Free memory that is given back costs a page fault when it is wanted again; kept, it costs memory
+ * that others could use. Nobody can tell beforehand. So what is freed for the first time goes back,
+ * beyond a small base; and who has taken free memory again may keep as much next time.
+ *
+ * The owner of a pool of free memory knows its *level*: the bytes that were freed and not taken
+ * since, resident or not. The largest fall of the level is what the program took again, and the
+ * budget is the base and that, with an eighth more:
+ *
+ *      level      ___            ___            ___
+ *               /    \         /    \         /    \        first rise: all but the base goes back
+ *              /      \       /      \       /      \       fall: as much is earned
+ *      _______/        \_____/        \_____/        \      second rise: it stays
+ *
+ * Falls are remembered for the window they were seen in and the next one; a program that stops
+ * asking loses its budget with them. Windows change when somebody looks at the clock: on slow
+ * paths, each so many operations.
+ *
+ * Pure: time comes in as a number. Not thread-safe: each pool's lock guards its own.
+ * I1: fall_bytes is the largest difference between a level and a later one in this window.
+ * I2: high_bytes is the highest level in this window. */
+#ifndef ARENITE_PAGES_RETENTION_H
+#define ARENITE_PAGES_RETENTION_H
+
+#include "base/compiler.h"
+
+#define RETENTION_WINDOW_NS ((uint64_t)10 * 1000 * 1000 * 1000)
+/* Operations between two looks at the clock. */
+#define RETENTION_TICKS 256
+
+struct retention {
+    size_t high_bytes;
+    size_t fall_bytes;
+    size_t former_fall_bytes; /* of the window before */
+    uint64_t window_ns;       /* when this window began */
+    uint32_t ticks;
+};
+
+/* What any pool may keep; SIZE_MAX: everything. */
+#define RETENTION_BASE_BYTES ((size_t)512 * 1024)
+extern size_t retention_base_bytes;
+
+/* The level has changed. */
+INLINE void retention_note(struct retention *retention, size_t level_bytes) {
+    if (level_bytes > retention->high_bytes) {
+        retention->high_bytes = level_bytes;
+    } else if (retention->high_bytes - level_bytes > retention->fall_bytes) {
+        retention->fall_bytes = retention->high_bytes - level_bytes;
+    }
+}
+
+/* Bytes that the program has shown it takes again. */
+INLINE size_t retention_earned(const struct retention *retention) {
+    size_t fall = retention->fall_bytes, former = retention->former_fall_bytes;
+    return fall > former ? fall : former;
+}
+
+/* Bytes to give back now, 0 while all is within the budget. More than the excess, so that the next
+ * free is not the next purge. */
+INLINE size_t retention_surplus(const struct retention *retention, size_t dirty_bytes) {
+    size_t base = __atomic_load_n(&retention_base_bytes, __ATOMIC_RELAXED);
+    size_t earned = retention_earned(retention);
+    if (LIKELY(dirty_bytes <= base || dirty_bytes - base <= earned + earned / 8)) {
+        return 0;
+    }
+    return dirty_bytes - base / 2 - earned;
+}
+
+/* True when it is time to look at the clock. */
+INLINE bool retention_tick(struct retention *retention) {
+    return UNLIKELY(retention->ticks++ % RETENTION_TICKS == 0);
+}
+
+/* Ends windows that are over. */
+void retention_look(struct retention *retention, size_t level_bytes, uint64_t now_ns);
+
+#endif
