@@ -103,7 +103,7 @@ static void test_wrong_values(void **state) {
     expect_refused("top_pad=18014398509481984K", BYTES "on, or -1 for no limit");
     expect_refused("top_pad=-2", BYTES "on, or -1 for no limit");
     expect_refused("arena_max=4K", "a number from 0 on, or -1 for no limit");
-    expect_refused("mxfast=200", BYTES "to 160");
+    expect_refused("mxfast=200", sizeof(void *) == 8 ? BYTES "to 160" : BYTES "to 80");
     expect_refused("stats_at_exit=2", "0 or 1");
     expect_refused("profile=musl", "one of default/ptmalloc/glibc");
     expect_refused("profile=", "one of default/ptmalloc/glibc");
