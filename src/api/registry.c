@@ -99,11 +99,17 @@ static bool lies_in_root(uintptr_t address, size_t length) {
            lies_in(address, length, option_states, sizeof option_states);
 }
 
-static bool lies_in_records(uintptr_t address, size_t length) {
+static bool lies_in_block(uintptr_t address, size_t length, const struct meta_block *block) {
+    return block != NULL && lies_in(address, length, block, block->bytes);
+}
+
+/* Records that are read one after the other mostly lie in one block: the last one is remembered. */
+static bool lies_in_records(struct own_memory *own, uintptr_t address, size_t length) {
     const struct meta_block *block = __atomic_load_n(&meta_state.blocks, __ATOMIC_ACQUIRE);
-    while (block != NULL && !lies_in(address, length, block, block->bytes)) {
+    while (block != NULL && !lies_in_block(address, length, block)) {
         block = block->prev;
     }
+    own->block = block != NULL ? block : own->block;
     return block != NULL;
 }
 
@@ -124,9 +130,10 @@ static void note_leaf(struct own_memory *own, uintptr_t address, const void *byt
     }
 }
 
-static bool is_own(const struct own_memory *own, uintptr_t address, size_t length) {
-    return lies_in_heap(address, length) || lies_in_root(address, length) ||
-           lies_in_records(address, length) || lies_in_mapped_table(address, length) ||
+static bool is_own(struct own_memory *own, uintptr_t address, size_t length) {
+    return lies_in_block(address, length, own->block) || lies_in_heap(address, length) ||
+           lies_in_root(address, length) || lies_in_records(own, address, length) ||
+           lies_in_mapped_table(address, length) ||
            lies_in(address, length, (const void *)own->leaf, sizeof page_map.zero_leaf);
 }
 
@@ -166,6 +173,6 @@ static bool read_own(void *context, uint64_t address, void *buffer, size_t lengt
 }
 
 bool registry_walk(struct walk *walk, struct own_memory *own) {
-    own->leaf = (uintptr_t)page_map.zero_leaf;
+    *own = (struct own_memory){.leaf = (uintptr_t)page_map.zero_leaf};
     return walk_open(walk, (uintptr_t)&arenite_registry, read_own, own);
 }

@@ -10,7 +10,8 @@ void registry_init(void);
 
 /* What a walk over this process has learnt about where it may read. */
 struct own_memory {
-    uintptr_t leaf; /* of the page map */
+    uintptr_t leaf;                 /* of the page map */
+    const struct meta_block *block; /* of records, that was read from last; NULL: none */
 };
 
 /* A walk over this process: reads are copies, and only of memory that is ours (heaps, roots,
