@@ -30,6 +30,16 @@ COLD cxx_new_handler cxx_find_handler(const void *caller);
 /* Throws std::bad_alloc; without a C++ library the process ends with a line. */
 _Noreturn COLD void cxx_throw_bad_alloc(size_t bytes, const void *caller);
 
+/* Whether no program has replaced one of the operators new. In the archive they are the C++
+ * library's, which call malloc for what they are asked for. */
+#if defined(ARENITE_SHARED)
+COLD bool cxx_new_is_ours(void);
+#else
+INLINE bool cxx_new_is_ours(void) {
+    return true;
+}
+#endif
+
 /* The C++ library's own version of an operator of ours, or NULL. */
 COLD void *cxx_find_next(const char *mangled, const void *caller);
 

@@ -179,8 +179,8 @@ static void say_mapped(struct words *words, const struct mapped_block *block, co
     } else {
         say_distance(words, address, block->memory);
     }
-    say(words, "mapped block, in use; mapping %p of %zu bytes", (const void *)block->start,
-        block->bytes);
+    say(words, "%zu-byte mapped block, in use; mapping %p of %zu bytes", mapped_usable_bytes(block),
+        (const void *)block->start, block->bytes);
 }
 
 static void say_foreign(struct words *words, const void *address) {

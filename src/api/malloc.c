@@ -17,9 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Slots up to this size never move when they shrink. */
-#define SLOT_STAYS_BYTES (4 * SLAB_STEP_BYTES)
-
 static void *or_enomem(void *memory) {
     if (UNLIKELY(memory == NULL)) {
         errno = ENOMEM;

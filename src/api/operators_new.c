@@ -101,6 +101,10 @@ static bool is_new_aligned_ours(void) {
            operator_new_array_aligned == our_new_array_aligned;
 }
 
+bool cxx_new_is_ours(void) {
+    return is_new_ours() && is_new_aligned_ours();
+}
+
 /* One nothrow new that could not be served at once. */
 struct nothrow_request {
     const char *mangled;

@@ -2,6 +2,7 @@
  * Layer: chunk (includes base, os, pages). */
 #include "chunk/mapped.h"
 
+#include "chunk/mapped_seal.h"
 #include "chunk/mapped_table.h"
 #include "chunk/params.h"
 #include "os/lock.h"
@@ -192,20 +193,44 @@ static void unpromise(void) {
 
 /* Enters a mapping whose user address is `lead` bytes and a header in; a place is promised. */
 static void enter(uintptr_t start, size_t bytes, size_t lead) {
-    struct mapped_block block = {start + lead + CHUNK_HEADER_BYTES, start, bytes};
+    struct mapped_block block = {start + lead + CHUNK_HEADER_BYTES, start, bytes, 0};
     lock_surely();
     mapped_table_put(&mapped_blocks, &block);
     count_in(bytes);
     unlock();
 }
 
+/* ---- what lies in front of a block and behind it --------------------------------------------- */
+
+size_t mapped_usable_bytes(const struct mapped_block *block) {
+    return block->request != 0 ? block->request : block->start + block->bytes - block->memory;
+}
+
+/* In a handler that interrupted the table's holder the block stays without a seal. */
+void mapped_seal(void *memory, size_t request) {
+    struct mapped_block block;
+    if (request == 0 || !lock()) {
+        return;
+    }
+    if (mapped_table_find(&mapped_blocks, (uintptr_t)memory, &block)) {
+        block.request = request;
+        mapped_seal_write(&block);
+        mapped_table_replace(&mapped_blocks, &block);
+    }
+    unlock();
+}
+
 /* The table tells the truth, so that the block can be freed or moved all the same. */
-static void check_header(const struct mapped_block *block) {
+static void check_block(const struct mapped_block *block) {
     const struct chunk *chunk = chunk_of_memory((const void *)block->memory);
     size_t lead = (uintptr_t)chunk - block->start;
     if (UNLIKELY(chunk->prev_size != lead ||
                  chunk->size != ((block->bytes - lead) | CHUNK_MMAPPED))) {
         report_misuse("corrupted header of a mapped block", (const void *)block->memory);
+    }
+    if (UNLIKELY(block->request != 0 && !mapped_seal_is_whole(block))) {
+        report_misuse("overflow of a mapped block: the bytes behind it were written to",
+                      (const void *)block->memory);
     }
 }
 
@@ -214,7 +239,7 @@ static void check_header(const struct mapped_block *block) {
 static bool leave_locked(const void *memory, struct mapped_block *block) {
     bool found = mapped_table_find(&mapped_blocks, (uintptr_t)memory, block);
     if (found) {
-        check_header(block);
+        check_block(block);
         mapped_table_take(&mapped_blocks, (uintptr_t)memory, block);
         set_count(mapped_counts.count - 1);
         mapped_counts.bytes -= block->bytes;
@@ -235,25 +260,6 @@ static void write_header(uintptr_t start, size_t bytes, size_t lead) {
     struct chunk *chunk = chunk_at((void *)start, lead);
     chunk->prev_size = lead;
     chunk_set_head(chunk, (bytes - lead) | CHUNK_MMAPPED);
-}
-
-/* The blocks unmapped last: a second free of one is called so. Others may write meanwhile, which
- * costs a worse description at most. */
-#define RECENT_BLOCKS 32u
-static uintptr_t recent[RECENT_BLOCKS];
-static uint32_t recent_count;
-
-static void note_freed(const void *memory) {
-    uint32_t place = __atomic_fetch_add(&recent_count, 1, __ATOMIC_RELAXED) % RECENT_BLOCKS;
-    __atomic_store_n(&recent[place], (uintptr_t)memory, __ATOMIC_RELAXED);
-}
-
-bool mapped_was_freed(const void *memory) {
-    bool found = false;
-    for (size_t i = 0; i < RECENT_BLOCKS && !found; i++) {
-        found = __atomic_load_n(&recent[i], __ATOMIC_RELAXED) == (uintptr_t)memory;
-    }
-    return found;
 }
 
 static void unmap(uintptr_t start, size_t bytes) {
@@ -298,10 +304,18 @@ struct chunk *mapped_alloc(size_t bytes) {
     return start;
 }
 
+static COLD bool copy_pending(const void *memory, struct mapped_block *block) {
+    const struct mapped_block *noted = find_pending(memory);
+    if (noted != NULL) {
+        *block = *noted;
+    }
+    return noted != NULL;
+}
+
 bool mapped_find(const void *memory, struct mapped_block *block) {
     if (UNLIKELY(!lock())) {
         return mapped_table_find(&mapped_blocks, (uintptr_t)memory, block) ||
-               find_pending(memory) != NULL;
+               copy_pending(memory, block);
     }
     bool found = mapped_table_find(&mapped_blocks, (uintptr_t)memory, block);
     unlock();
@@ -329,7 +343,7 @@ bool mapped_free(void *memory) {
         return false;
     }
     unpromise();
-    note_freed(memory);
+    mapped_note_freed(memory);
     params_adapt(block.bytes - ((uintptr_t)memory - CHUNK_HEADER_BYTES - block.start));
     unmap(block.start, block.bytes);
     return true;

@@ -5,6 +5,10 @@
  *   | lead | prev_size | size|M | user ...                    | slack to the page's end |
  *           prev_size = lead
  *
+ * The bytes behind what the user asked for are sealed (mapped_seal): a pattern that differs from
+ * block to block, looked at when the block is freed or resized, shows an overflow. Such a block's
+ * usable size is what was asked for.
+ *
  * A request from mmap_threshold on that no free chunk serves gets pages of its own, which go back
  * to the kernel when it is freed. The table, out of line, holds every live one by the exact
  * address its user has; a pointer is such a block or it is not, and nothing at the pointer is
@@ -24,6 +28,7 @@ struct mapped_block {
     uintptr_t memory; /* the user's address; the key */
     uintptr_t start;  /* of the mapping */
     size_t bytes;     /* of the mapping */
+    size_t request;   /* bytes that the user asked for; 0: not sealed */
 };
 
 struct mapped_totals {
@@ -43,6 +48,12 @@ bool mapped_find(const void *memory, struct mapped_block *block);
 
 /* The live block that an address lies in, for diagnosis; false when there is none. Slow. */
 bool mapped_find_around(const void *address, struct mapped_block *block);
+
+/* Notes what the user of a block asked for, and seals the bytes behind that. */
+void mapped_seal(void *memory, size_t request);
+
+/* Bytes that the user of a block may write. */
+size_t mapped_usable_bytes(const struct mapped_block *block);
 
 /* Whether this was the address of one of the blocks freed last. */
 bool mapped_was_freed(const void *memory);

@@ -68,6 +68,7 @@ void mapped_table_put(struct mapped_table *table, const struct mapped_block *blo
     struct mapped_block *slot = &table->slots[slot_of(table, block->memory)];
     slot->start = block->start;
     slot->bytes = block->bytes;
+    slot->request = block->request;
     compiler_fence();
     slot->memory = block->memory;
     table->promised--;
@@ -112,6 +113,13 @@ bool mapped_table_take(struct mapped_table *table, uintptr_t memory, struct mapp
     return true;
 }
 
+void mapped_table_replace(struct mapped_table *table, const struct mapped_block *block) {
+    struct mapped_block *slot = &table->slots[slot_of(table, block->memory)];
+    slot->start = block->start;
+    slot->bytes = block->bytes;
+    slot->request = block->request;
+}
+
 bool mapped_table_find_around(const struct mapped_table *table, uintptr_t address,
                               struct mapped_block *block) {
     for (size_t i = 0; i < table->capacity; i++) {
@@ -151,6 +159,9 @@ const char *mapped_table_audit(const struct mapped_table *table, size_t *count, 
         }
         if (slot->memory - slot->start >= slot->bytes) {
             return "a mapped block's address lies outside its mapping";
+        }
+        if (slot->request > slot->start + slot->bytes - slot->memory) {
+            return "a mapped block is larger than its mapping";
         }
         *count += 1;
         *bytes += slot->bytes;

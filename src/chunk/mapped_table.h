@@ -38,6 +38,9 @@ bool mapped_table_find(const struct mapped_table *table, uintptr_t memory,
                        struct mapped_block *block);
 bool mapped_table_take(struct mapped_table *table, uintptr_t memory, struct mapped_block *block);
 
+/* Overwrites the entry of a block that is there. */
+void mapped_table_replace(struct mapped_table *table, const struct mapped_block *block);
+
 /* By any address within the mapping; visits every slot. */
 bool mapped_table_find_around(const struct mapped_table *table, uintptr_t address,
                               struct mapped_block *block);

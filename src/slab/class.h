@@ -27,6 +27,9 @@
 #define SLAB_BYTES GRANULE_BYTES
 #define SLAB_GUARD_BYTES SLAB_STEP_BYTES
 
+/* Slots up to this size stay in place when realloc makes them smaller, however much. */
+#define SLOT_STAYS_BYTES (4 * SLAB_STEP_BYTES)
+
 /* Largest alignment that rounding up the class can serve. */
 #define SLAB_MAX_ALIGNMENT (SLAB_MAX_BYTES / 2)
 

@@ -130,6 +130,9 @@ INLINE void *allocate(const struct request *request) {
     } else {
         chunk = alloc_reentrant(*request);
     }
+    if (chunk != NULL && UNLIKELY(chunk_is_mmapped(chunk)) && params.slabs) {
+        mapped_seal(chunk_memory(chunk), request->bytes);
+    }
     operation_leave();
     return chunk != NULL ? chunk_memory(chunk) : NULL;
 }

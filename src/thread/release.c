@@ -122,12 +122,20 @@ struct block thread_find_block(const void *address) {
     if (found) {
         block.kind = BLOCK_MAPPED;
         block.chunk = chunk_of_memory(memory);
+        block.mapped_bytes = mapped_usable_bytes(&mapped);
     }
     return block;
 }
 
 size_t thread_usable_bytes(const struct block *block) {
-    return block->kind == BLOCK_SLOT ? block->slab->slot_bytes : chunk_usable_bytes(block->chunk);
+    switch (block->kind) {
+    case BLOCK_SLOT:
+        return block->slab->slot_bytes;
+    case BLOCK_MAPPED:
+        return block->mapped_bytes;
+    default:
+        return chunk_usable_bytes(block->chunk);
+    }
 }
 
 /* ---- free ----------------------------------------------------------------------------------- */
@@ -320,6 +328,9 @@ static void *realloc_mapped(const struct block *block, size_t bytes) {
     void *memory = chunk_memory(block->chunk);
     operation_enter();
     void *resized = mapped_resize(memory, chunk_bytes_for(bytes));
+    if (resized != NULL && params.slabs) {
+        mapped_seal(resized, bytes);
+    }
     operation_leave();
     if (resized != NULL) {
         return resized;

@@ -155,7 +155,8 @@ struct block {
     struct heap *heap;   /* of a BLOCK_CHUNK */
     struct slab *slab;   /* of a BLOCK_SLOT */
     void *memory;
-    const char *error; /* of a BLOCK_INVALID: what is wrong */
+    size_t mapped_bytes; /* of a BLOCK_MAPPED: its usable size */
+    const char *error;   /* of a BLOCK_INVALID: what is wrong */
 };
 
 /* Finds out without reading memory that is not ours. A block that looks freed is looked for in the

@@ -3,6 +3,7 @@
 #include "chunk/mapped.h"
 #include "glibc_profile.h"
 
+#include "child.h"
 #include "chunk/mapped_table.h"
 #include "chunk/params.h"
 #include "os/os.h"
@@ -41,7 +42,8 @@ static struct table_world world;
 static struct mapped_block random_block(struct random_source *random) {
     uintptr_t start = (random_below(random, 1 << 16) + 1) << 20;
     uintptr_t lead = random_below(random, 8) == 0 ? 4096 * random_below(random, 16) : 0;
-    return (struct mapped_block){start + lead + CHUNK_HEADER_BYTES, start, lead + 8192};
+    return (struct mapped_block){start + lead + CHUNK_HEADER_BYTES, start, lead + 8192,
+                                 random_below(random, 8192 - CHUNK_HEADER_BYTES)};
 }
 
 static bool is_known(uintptr_t start) {
@@ -56,6 +58,11 @@ static bool is_known(uintptr_t start) {
 static void table_step(struct random_source *random, size_t slot) {
     struct mapped_block *mine = &world.blocks[slot];
     struct mapped_block found;
+    if (mine->memory != 0 && random_below(random, 4) == 0) {
+        mine->request = random_below(random, 8192 - CHUNK_HEADER_BYTES);
+        mapped_table_replace(&world.table, mine);
+        return;
+    }
     if (mine->memory == 0) {
         struct mapped_block block = random_block(random);
         assert_false(!is_known(block.start) &&
@@ -204,6 +211,56 @@ static void test_sizes(void **state) {
     check();
 }
 
+struct overflow {
+    unsigned char *memory;
+    size_t request, offset;
+    unsigned char byte;
+};
+
+static void overflow_and_free(void *argument) {
+    const struct overflow *overflow = argument;
+    overflow->memory[overflow->request + overflow->offset] = overflow->byte;
+    mapped_free(overflow->memory);
+}
+
+/* A byte that is written behind the block, 0 or not, is noticed; but a byte of the seal can be what
+ * is written by chance. */
+static void check_overflow(struct overflow *overflow) {
+    struct child child;
+    overflow->byte = 0;
+    test_run_child(&child, overflow_and_free, overflow);
+    assert_true(test_child_aborted_over(&child, overflow->memory));
+    assert_non_null(strstr(child.said, "overflow of a mapped block"));
+    overflow->byte = (unsigned char)~overflow->memory[overflow->request + overflow->offset];
+    test_run_child(&child, overflow_and_free, overflow);
+    assert_true(test_child_aborted_over(&child, overflow->memory));
+}
+
+/* Sealed blocks of every size around a page's end: all of what was asked for can be written, the
+ * first bytes behind it cannot. */
+static void test_seals(void **state) {
+    (void)state;
+    for (size_t request = 3 * page() - 40; request <= 3 * page() + 8; request++) {
+        unsigned char *memory = map(chunk_bytes_for(request));
+        size_t room = chunk_usable_bytes(chunk_of_memory(memory)) - request;
+        struct mapped_block block;
+        mapped_seal(memory, request);
+        assert_true(mapped_find(memory, &block));
+        assert_int_equal(mapped_usable_bytes(&block), request);
+        for (size_t offset = 0; offset < room && offset < 32; offset += 31) {
+            check_overflow(&(struct overflow){memory, request, offset, 0});
+        }
+        memset(memory, 1, request);
+        memory = mapped_resize(memory, chunk_bytes_for(2 * request)); /* takes the seal away */
+        assert_non_null(memory);
+        assert_true(mapped_find(memory, &block));
+        assert_true(mapped_usable_bytes(&block) >= 2 * request);
+        memset(memory, 2, mapped_usable_bytes(&block));
+        assert_true(mapped_free(memory));
+    }
+    check();
+}
+
 static void test_resize(void **state) {
     (void)state;
     struct random_source random = random_start("test_resize");
@@ -331,10 +388,11 @@ static void test_limit(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_repair),          cmocka_unit_test(test_table),
-        cmocka_unit_test(test_sizes),           cmocka_unit_test(test_resize),
-        cmocka_unit_test(test_alignment),       cmocka_unit_test(test_dynamic_threshold),
-        cmocka_unit_test(test_fixed_threshold), cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_repair),    cmocka_unit_test(test_table),
+        cmocka_unit_test(test_sizes),     cmocka_unit_test(test_resize),
+        cmocka_unit_test(test_alignment), cmocka_unit_test(test_dynamic_threshold),
+        cmocka_unit_test(test_seals),     cmocka_unit_test(test_fixed_threshold),
+        cmocka_unit_test(test_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
