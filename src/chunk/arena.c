@@ -6,6 +6,7 @@
 #include "chunk/free.h"
 #include "chunk/heap.h"
 #include "chunk/keep.h"
+#include "chunk/main_arena.h"
 #include "chunk/params.h"
 
 struct arena main_arena = {
@@ -277,4 +278,7 @@ void arena_fork_child(struct arena *mine, bool parent_was_single_threaded) {
         arena = arena->next;
     } while (arena != &main_arena);
     arenas = ring_length();
+    if (!parent_was_single_threaded) {
+        main_arena_fork_child();
+    }
 }

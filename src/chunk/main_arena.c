@@ -17,6 +17,9 @@
 
 __attribute__((aligned(PAGE_RECORD_ALIGNMENT))) struct heap main_first_piece;
 
+/* In a child whose fork came between two views of the break. */
+static bool break_is_lost;
+
 /* One attempt to grow: what top looks like before, what the kernel gave. */
 struct growth {
     struct chunk *old_top;
@@ -56,7 +59,7 @@ static bool wanted_bytes(const struct growth *growth, size_t bytes, size_t *want
 }
 
 static bool take_from_break(struct growth *growth, size_t wanted) {
-    if (wanted == 0) {
+    if (wanted == 0 || break_is_lost) {
         return false;
     }
     void *start = os_break_move((intptr_t)wanted);
@@ -215,7 +218,7 @@ bool main_arena_shrink(size_t delta_bytes) {
     struct chunk *top = main_arena.top;
     size_t top_bytes = chunk_bytes(top);
     uintptr_t end = (uintptr_t)top + top_bytes;
-    if ((uintptr_t)os_break_move(0) != end) {
+    if (break_is_lost || (uintptr_t)os_break_move(0) != end) {
         return false;
     }
     os_break_move(-(intptr_t)delta_bytes);
@@ -228,4 +231,8 @@ bool main_arena_shrink(size_t delta_bytes) {
     resize_piece(main_arena.heap, main_arena.heap->bytes - released);
     chunk_set_head(top, (top_bytes - released) | CHUNK_PREV_IN_USE);
     return true;
+}
+
+void main_arena_fork_child(void) {
+    break_is_lost = break_is_lost || os_break_place() != os_break_move(0);
 }

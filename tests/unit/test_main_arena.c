@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include <cmocka.h>
 
@@ -349,13 +350,58 @@ static void test_trim_inside(void **state) {
     in_child(trim_inside, "test_trim_inside");
 }
 
+/* What a fork leaves now and then when another thread moves the break: the kernel notes another
+ * break than the copied mapping ends at. Here it is brought about by hand. */
+#define BREAK_SHIFT_BYTES ((size_t)96 * 1024)
+
+static void kernel_break_shifts(bool up) {
+    char *end = sbrk(0);
+    char *noted = up ? end + BREAK_SHIFT_BYTES : end - BREAK_SHIFT_BYTES;
+    CHILD_EXPECT(syscall(SYS_brk, noted) == (long)(uintptr_t)noted);
+    if (up) {
+        CHILD_EXPECT(munmap(end, BREAK_SHIFT_BYTES) == 0);
+    } else {
+        CHILD_EXPECT(mmap(noted, BREAK_SHIFT_BYTES, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == noted);
+    }
+    CHILD_EXPECT(os_break_place() != (void *)end);
+    main_arena_fork_child();
+}
+
+static void fork_between(bool up) {
+    unsigned char *first = arenite_malloc(1000);
+    CHILD_EXPECT(first != NULL && chunk_bytes(main_arena.top) > BREAK_SHIFT_BYTES);
+    test_pattern_fill(first, 1000, 1);
+    kernel_break_shifts(up);
+    run_traffic(2000, 30000);
+    empty();
+    trim_all(0);
+    expect_sound();
+    run_traffic(500, 100000);
+    CHILD_EXPECT(test_pattern_holds(first, 1000, 1));
+}
+
+static void fork_below(void) {
+    fork_between(true);
+}
+
+static void fork_above(void) {
+    fork_between(false);
+}
+
+static void test_fork_between_breaks(void **state) {
+    (void)state;
+    in_child(fork_below, "test_fork_between_breaks");
+    in_child(fork_above, "test_fork_between_breaks");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_foreign),     cmocka_unit_test(test_foreign_and_back),
         cmocka_unit_test(test_blocked),     cmocka_unit_test(test_blocked_from_start),
         cmocka_unit_test(test_unblocked),   cmocka_unit_test(test_limits),
         cmocka_unit_test(test_ladder),      cmocka_unit_test(test_trim_sizes),
-        cmocka_unit_test(test_trim_inside),
+        cmocka_unit_test(test_trim_inside), cmocka_unit_test(test_fork_between_breaks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
