@@ -24,7 +24,7 @@ static struct mallinfo2 collect(void) {
         .fsmblks = sum.fast_bytes + sum.slabs.free_bytes,
         .uordblks = statistics_used(&sum),
         .fordblks = statistics_free(&sum),
-        .keepcost = sum.main_top_bytes + sum.slabs.unused_bytes + sum.slabs.spare_bytes,
+        .keepcost = statistics_returns(&sum),
     };
 }
 

@@ -9,6 +9,7 @@
 #include "os/os.h"
 #include "os/report.h"
 #include "pages/policy.h"
+#include "pages/retention.h"
 
 #include <limits.h>
 #include <malloc.h>
@@ -41,33 +42,39 @@ static void take_default(enum option_id id, uint64_t value) {
 
 static void apply_profile(enum profile profile) {
     params_use_profile(profile);
-    if (profile == PROFILE_DEFAULT) {
-        policy_use_defaults();
-    } else {
-        policy_use_ptmalloc();
-    }
+    policy.region_bytes = profile == PROFILE_DEFAULT ? REGION_CACHE_DEFAULT_BYTES : 0;
     take_default(OPTION_TCACHE_COUNT, params.quick_count);
-    take_default(OPTION_RETAIN, policy.retain_bytes);
-    take_default(OPTION_RETAIN_PERCENT, policy.retain_percent);
-    take_default(OPTION_RETAIN_DECAY, policy.decay_ms);
     take_default(OPTION_REGION_CACHE, policy.region_bytes);
+}
+
+/* A trim threshold that was set is kept to where it is above what may be retained anyway; without
+ * limit it stops every purge. */
+static void apply_retention(size_t retain_bytes, size_t trim_threshold) {
+    size_t base = trim_threshold > retain_bytes ? trim_threshold : retain_bytes;
+    __atomic_store_n(&retention_base_bytes, base, __ATOMIC_RELAXED);
+}
+
+static void apply_retain(size_t bytes) {
+    bool is_set = option_states[OPTION_TRIM_THRESHOLD].source > ARENITE_OPTION_PROFILE;
+    apply_retention(bytes, is_set ? (size_t)option_states[OPTION_TRIM_THRESHOLD].value : 0);
 }
 
 static void apply_trim_threshold(size_t bytes) {
     params_set_trim_threshold(bytes);
-    policy.keeps_all = bytes == SIZE_MAX;
+    apply_retention((size_t)option_states[OPTION_RETAIN].value, bytes);
+}
+
+static void apply_window(uint64_t window_ms) {
+    __atomic_store_n(&retention_window_ns, window_ms * 1000000, __ATOMIC_RELAXED);
 }
 
 static void apply_to_policy(enum option_id id, uint64_t value) {
     switch (id) {
     case OPTION_RETAIN:
-        policy.retain_bytes = (size_t)value;
-        break;
-    case OPTION_RETAIN_PERCENT:
-        policy.retain_percent = (size_t)value;
+        apply_retain((size_t)value);
         break;
     case OPTION_RETAIN_DECAY:
-        policy.decay_ms = (size_t)value;
+        apply_window(value);
         break;
     case OPTION_REGION_CACHE:
         policy.region_bytes = (size_t)value;

@@ -7,6 +7,7 @@
 
 #include "api/options.h"
 #include "chunk/heap.h"
+#include "chunk/keep.h"
 #include "chunk/main_arena.h"
 #include "chunk/mapped_table.h"
 #include "chunk/params.h"
@@ -52,6 +53,7 @@ static const struct arenite_object objects[] = {
     ROOT(thread_list, "struct thread *"),
     ROOT(depot_records, "struct slab *"),
     ROOT(main_first_piece, "struct heap"),
+    ROOT(main_keep, "struct keep"),
     ROOT(meta_state, "struct meta_state"),
     ROOT(meta_static_block, "char"),
 };

@@ -4,6 +4,7 @@
 
 #include "api/registry.h"
 #include "api/start.h"
+#include "chunk/keep.h"
 #include "chunk/mapped_table.h"
 #include "thread/operation.h"
 
@@ -40,6 +41,10 @@ static bool count_binned(struct walk *walk, const struct walk_chunk *chunk, unsi
     }
     arena->bin_count++;
     arena->bin_bytes += (size_t)chunk->bytes;
+    if (chunk->bytes >= CLEAN_MIN_BYTES) {
+        const struct chunk *at = (const struct chunk *)(uintptr_t)chunk->address;
+        arena->returns_bytes += clean_bytes_of(clean_interior(at, (size_t)chunk->bytes));
+    }
     return true;
 }
 
@@ -55,11 +60,24 @@ static bool count_heap(struct walk *walk, const struct walk_heap *heap, void *st
 /* What can be said without looking at any list. */
 static void begin_arena(const struct walk_arena *from, struct arena_statistics *arena) {
     memset(arena, 0, sizeof *arena);
-    arena->system_bytes = (size_t)from->system_bytes;
+    arena->purged_bytes = (size_t)from->clean_bytes;
+    arena->system_bytes = (size_t)(from->system_bytes - from->clean_bytes);
     arena->system_max_bytes = (size_t)from->system_max_bytes;
     arena->used_bytes = arena->system_bytes;
     arena->is_main = from->is_main;
     arena->incomplete = true;
+}
+
+/* By our own rules every whole page, wherever it lies; by glibc's definition main's top. */
+static void count_returns(const struct walk_arena *from, struct arena_statistics *arena) {
+    size_t page = os_page_bytes();
+    size_t top = arena->top_bytes;
+    if (!from->keeps) {
+        arena->returns_bytes = from->is_main ? top : 0;
+        return;
+    }
+    arena->returns_bytes -= arena->purged_bytes;
+    arena->returns_bytes += top > page ? align_down(top - CHUNK_MIN_BYTES - 1, page) : 0;
 }
 
 static void count_arena(struct walk *walk, const struct walk_arena *from,
@@ -72,7 +90,9 @@ static void count_arena(struct walk *walk, const struct walk_arena *from,
         return;
     }
     size_t free_bytes = arena->top_bytes + arena->bin_bytes + arena->fast_bytes;
+    free_bytes -= free_bytes < arena->purged_bytes ? free_bytes : arena->purged_bytes;
     if (free_bytes <= arena->system_bytes) {
+        count_returns(from, arena);
         arena->free_bytes = free_bytes;
         arena->used_bytes = arena->system_bytes - free_bytes;
         arena->incomplete = false;
@@ -137,9 +157,7 @@ static void add_arena(struct heap_statistics *sum, const struct arena_statistics
     sum->fast_count += arena->fast_count;
     sum->fast_bytes += arena->fast_bytes;
     sum->top_bytes += arena->top_bytes;
-    if (arena->is_main) {
-        sum->main_top_bytes = arena->top_bytes;
-    }
+    sum->returns_bytes += arena->returns_bytes;
 }
 
 static bool collect_arena(struct walk *walk, uint64_t arena, void *state) {
@@ -204,6 +222,8 @@ static bool count_kept(struct walk *walk, const struct walk_thread *thread, void
     (void)walk;
     sum->quick_bytes += (size_t)thread->quick_bytes;
     sum->slabs.medium_bytes += (size_t)thread->medium_bytes;
+    bool is_callers = thread->address == (uintptr_t)thread_own;
+    sum->returns_bytes += is_callers ? (size_t)thread->medium_bytes : 0;
     sum->slabs.queued_bytes += (size_t)thread->queued_bytes;
     return true;
 }

@@ -26,6 +26,8 @@ struct arena_statistics {
     size_t used_bytes;
     size_t free_bytes; /* top + bins + fast bins */
     size_t top_bytes;
+    size_t purged_bytes;  /* pages inside free chunks, given back: in none of the above */
+    size_t returns_bytes; /* what malloc_trim(0) would give back */
     size_t fast_count, fast_bytes;
     size_t bin_count, bin_bytes; /* in bins, top not among them */
     size_t heap_count, heap_bytes, heap_committed_bytes;
@@ -44,8 +46,8 @@ struct heap_statistics {
     size_t free_count; /* chunks in bins and tops */
     size_t fast_count, fast_bytes;
     size_t top_bytes;
-    size_t main_top_bytes;
-    size_t quick_bytes; /* in threads' quick lists; in used_bytes, too */
+    size_t returns_bytes; /* what malloc_trim(0) gives back of arenas and of the caller's lists */
+    size_t quick_bytes;   /* in threads' quick lists; in used_bytes, too */
     struct mapped_totals mapped;
     struct slab_statistics {
         size_t slabs;
@@ -75,6 +77,12 @@ INLINE size_t statistics_used(const struct heap_statistics *sum) {
 
 INLINE size_t statistics_free(const struct heap_statistics *sum) {
     return statistics_system(sum) - statistics_used(sum);
+}
+
+/* keepcost. Chunks in the caller's lists may lie between live ones: then less goes back. */
+INLINE size_t statistics_returns(const struct heap_statistics *sum) {
+    size_t bytes = sum->returns_bytes + sum->slabs.unused_bytes + sum->slabs.spare_bytes;
+    return bytes < statistics_free(sum) ? bytes : statistics_free(sum);
 }
 
 /* Called for each arena in the order of the ring, main first, outside of locks. */

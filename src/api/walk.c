@@ -215,15 +215,14 @@ bool walk_arena_at(struct walk *walk, uint64_t address, struct walk_arena *arena
         return false;
     }
     decode_arena(walk, &record, arena);
-    if (arena->top == 0) {
-        return true;
-    }
-    struct walk_chunk top;
-    if (!walk_chunk_at(walk, arena->top, &top)) {
-        return false;
-    }
+    struct walk_chunk top = {0};
+    uint64_t keep = get(walk, &record, LAYOUT_ARENA_KEEP);
+    bool is_read =
+        (keep == 0 || field_at(walk, keep, LAYOUT_KEEP_CLEAN_BYTES, 0, &arena->clean_bytes)) &&
+        (arena->top == 0 || walk_chunk_at(walk, arena->top, &top));
+    arena->keeps = keep != 0;
     arena->top_bytes = top.bytes;
-    return true;
+    return is_read;
 }
 
 bool walk_arenas(struct walk *walk, walk_arena_visitor visit, void *state) {

@@ -96,6 +96,8 @@ struct walk_arena {
     uint64_t heap; /* newest */
     uint64_t system_bytes;
     uint64_t system_max_bytes;
+    uint64_t clean_bytes; /* pages inside free chunks that were given back */
+    bool keeps;           /* by our own rules, not by ptmalloc's */
     uint32_t attached_threads;
     uint32_t flags;
     uint32_t owner;

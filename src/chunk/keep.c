@@ -9,7 +9,7 @@
 _Static_assert(sizeof(struct chunk) + CLEAN_PLACE_BYTES <= CLEAN_MIN_BYTES,
                "the range lies in its chunk");
 
-static struct keep main_keep;
+struct keep main_keep;
 
 struct keep *keep_create(const struct arena *arena) {
     if (!params.slabs) {

@@ -45,6 +45,8 @@ struct keep {
     struct retention retention;
 };
 
+extern struct keep main_keep; /* the main arena's; the others' are records of the library */
+
 /* A record for a new arena, NULL: no memory for it, or not wanted under this profile. */
 struct keep *keep_create(const struct arena *arena);
 

@@ -3,7 +3,6 @@
 #include "chunk/params.h"
 
 #include "chunk/quick.h"
-#include "pages/retention.h"
 
 struct params params = {
     .mmap_threshold = MMAP_THRESHOLD_DEFAULT_BYTES,
@@ -23,7 +22,6 @@ struct params params = {
 
 void params_use_profile(enum profile profile) {
     bool is_default = profile == PROFILE_DEFAULT;
-    retention_base_bytes = RETENTION_BASE_BYTES;
     params = (struct params){
         .mmap_threshold = MMAP_THRESHOLD_DEFAULT_BYTES,
         .mmap_max = MMAP_MAX_DEFAULT,
@@ -52,10 +50,7 @@ bool params_set_mmap_max(size_t count) {
 }
 
 bool params_set_trim_threshold(size_t bytes) {
-    size_t base = bytes > RETENTION_BASE_BYTES ? bytes : RETENTION_BASE_BYTES;
-    __atomic_store_n(&retention_base_bytes, base, __ATOMIC_RELAXED);
     params.trim_threshold = bytes;
-    params.keep_bytes = 0; /* what is asked for is what is done */
     params.dynamic = false;
     return true;
 }

@@ -39,7 +39,6 @@ struct params {
     size_t quick_bytes;    /* largest chunk size of the quick lists */
     int perturb;           /* byte to fill with (complement on malloc); 0: off */
     size_t step_bytes;     /* heaps change by this much at least; 0: as ptmalloc does */
-    size_t keep_bytes;     /* of free memory at a heap's end; adapts unless it is 0 */
     bool charges;          /* a thread's first block stands for glibc's in-heap cache */
     bool slabs;            /* small requests are served from slabs */
     bool dynamic;          /* the dynamic threshold is on */

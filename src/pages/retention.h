@@ -42,6 +42,8 @@ struct retention {
 /* What any pool may keep; SIZE_MAX: everything. */
 #define RETENTION_BASE_BYTES ((size_t)512 * 1024)
 extern size_t retention_base_bytes;
+/* How long a window lasts. */
+extern uint64_t retention_window_ns;
 
 /* The level has changed. */
 INLINE void retention_note(struct retention *retention, size_t level_bytes) {

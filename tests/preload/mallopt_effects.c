@@ -112,11 +112,19 @@ static void case_trim_threshold(void) {
 }
 
 static void case_never_trim(void) {
+    static void *small[100000];
     TEST_CHECK(mallopt(M_TRIM_THRESHOLD, -1) == 1);
     fill(50000);
+    for (size_t i = 0; i < sizeof small / sizeof small[0]; i++) {
+        small[i] = malloc(300);
+    }
     size_t full = mallinfo2().arena;
+    TEST_CHECK(full >= 57 * MIB);
     put(2);
     put(1);
+    for (size_t i = 0; i < sizeof small / sizeof small[0]; i++) {
+        free(small[i]);
+    }
     TEST_CHECK(mallinfo2().arena == full);
     expect_option("trim_threshold", "-1");
     TEST_CHECK(malloc_trim(0) == 1 && mallinfo2().arena <= 2 * MIB);

@@ -4,6 +4,7 @@
 
 #include "chunk/params.h"
 #include "pages/policy.h"
+#include "pages/retention.h"
 
 #include "test_child.h"
 
@@ -107,9 +108,9 @@ static void test_wrong_values(void **state) {
     expect_refused("stats_at_exit=2", "0 or 1");
     expect_refused("profile=musl", "one of default/ptmalloc/glibc");
     expect_refused("profile=", "one of default/ptmalloc/glibc");
-    expect_refused("retain_decay=5h", "milliseconds, or a time as 500ms, 10s or 2min, from 0 to "
+    expect_refused("retain_decay=5h", "milliseconds, or a time as 500ms, 10s or 2min, from 1 to "
                                       "3600000");
-    expect_refused("retain_decay=61min", "milliseconds, or a time as 500ms, 10s or 2min, from 0 to "
+    expect_refused("retain_decay=61min", "milliseconds, or a time as 500ms, 10s or 2min, from 1 to "
                                          "3600000");
     expect_refused("limit=cgroup:0%", BUDGET);
     expect_refused("limit=cgroup:101%", BUDGET);
@@ -274,10 +275,10 @@ static void test_set_and_get(void **state) {
     assert_int_equal(option_states[OPTION_TOP_PAD].source, ARENITE_OPTION_SET);
     assert_int_equal(arenite_option_set("trim_threshold", "-1"), 0);
     expect_in_force("trim_threshold", "-1");
-    assert_true(policy.keeps_all);
+    assert_int_equal(retention_base_bytes, SIZE_MAX);
     assert_int_equal(arenite_mallopt(M_TRIM_THRESHOLD, 4096), 1);
     expect_in_force("trim_threshold", "4096");
-    assert_false(policy.keeps_all);
+    assert_int_equal(retention_base_bytes, RETENTION_BASE_BYTES);
     assert_int_equal(arenite_option_set("limit", "cgroup:90%"), 0);
     expect_in_force("limit", "cgroup:90%");
     assert_int_equal(policy.limit, POLICY_OF_CGROUP + 90);
