@@ -173,6 +173,22 @@ void buddy_add(struct buddy *buddy, uint32_t first, uint32_t count) {
     buddy_free_range(buddy, first, count);
 }
 
+void buddy_pass(struct buddy *from, struct buddy *to, uint32_t first, uint32_t count) {
+    DEBUG_CHECK(from->units == to->units && count <= from->added_units);
+    from->added_units -= count;
+    to->added_units += count;
+    for (uint32_t end = first + count; first < end;) {
+        unsigned order = 0;
+        if (buddy_find(from, first, &order) == BUDDY_NONE) {
+            first++;
+            continue;
+        }
+        uint32_t rest_end = claim_from_block(from, first, end);
+        buddy_free_range(to, first, rest_end - first);
+        first = rest_end;
+    }
+}
+
 /* ---- asking --------------------------------------------------------------------------------- */
 
 uint32_t buddy_find(const struct buddy *buddy, uint32_t unit, unsigned *order) {

@@ -75,6 +75,10 @@ bool buddy_claim(struct buddy *buddy, uint32_t first, uint32_t count);
 void buddy_free(struct buddy *buddy, uint32_t first, unsigned order);
 void buddy_free_range(struct buddy *buddy, uint32_t first, uint32_t count);
 
+/* Passes the units [first, first + count), which are under `from`'s management, to another buddy
+ * over as many units: the free ones are free there, the others will come back there. */
+void buddy_pass(struct buddy *from, struct buddy *to, uint32_t first, uint32_t count);
+
 /* First unit of the free block that holds a unit, and its order; BUDDY_NONE when it is not free,
  * *order then untouched. */
 uint32_t buddy_find(const struct buddy *buddy, uint32_t unit, unsigned *order);

@@ -158,6 +158,37 @@ static void test_added_ranges_merge(void **state) {
     world_destroy(&world);
 }
 
+/* Units pass from one buddy to another: free ones at once, others when they come back. */
+static void test_units_pass_to_another_buddy(void **state) {
+    (void)state;
+    struct world from;
+    struct world to;
+    world_init(&from, 64);
+    world_init(&to, 64);
+    buddy_add(&from.buddy, 0, 64);
+    mark(&from, 0, 64, true);
+    assert_int_equal(checked_alloc(&from, 0), 0);
+    uint32_t kept = checked_alloc(&from, 3);
+    assert_int_equal(kept, 8);
+    buddy_pass(&from.buddy, &to.buddy, 0, 32);
+    mark(&from, 1, 7, false);
+    mark(&from, 16, 16, false);
+    mark(&to, 1, 7, true);
+    mark(&to, 16, 16, true);
+    world_check(&from);
+    world_check(&to);
+    assert_int_equal(from.buddy.added_units, 32);
+    assert_int_equal(to.buddy.added_units, 32);
+    buddy_free(&to.buddy, kept, 3);
+    mark(&to, kept, 8, true);
+    buddy_free(&to.buddy, 0, 0);
+    mark(&to, 0, 1, true);
+    world_check(&to);
+    assert_int_equal(to.buddy.blocks[5], 1);
+    world_destroy(&from);
+    world_destroy(&to);
+}
+
 static void test_largest_blocks_do_not_merge(void **state) {
     (void)state;
     struct world world;
@@ -448,6 +479,7 @@ int main(void) {
         cmocka_unit_test(test_split_and_merge),
         cmocka_unit_test(test_last_freed_is_first_taken),
         cmocka_unit_test(test_added_ranges_merge),
+        cmocka_unit_test(test_units_pass_to_another_buddy),
         cmocka_unit_test(test_largest_blocks_do_not_merge),
         cmocka_unit_test(test_every_count_gives_its_tail_back),
         cmocka_unit_test(test_every_claim_of_a_small_world),
