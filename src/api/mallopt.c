@@ -5,10 +5,20 @@
  * there, the main arena's fast chunks are merged first, whatever is asked for. */
 #include "api/names.h"
 #include "api/option_change.h"
+#include "chunk/params.h"
+#include "os/report.h"
 
 #include "arenite/arenite.h"
 
 #include <malloc.h>
+
+/* M_CHECK_ACTION as its manual has it: bit 1 aborts, bit 0 prints. glibc ignores it by now, and so
+ * do the profiles that follow glibc. */
+static bool convert_action(int value, uint64_t *action) {
+    uint64_t milder = (value & 1) != 0 ? REPORT_REPORT : REPORT_IGNORE;
+    *action = (value & 2) != 0 ? REPORT_ABORT : milder;
+    return options_get(OPTION_PROFILE) == PROFILE_DEFAULT;
+}
 
 /* How glibc reads the int: sizes are widened with their sign, so that -1 means without limit; a
  * negative number of mappings allows none; a number of arenas must be positive. */
@@ -21,6 +31,8 @@ static bool convert(enum option_id id, int value, uint64_t *converted) {
     case OPTION_MMAP_MAX:
         *converted = value < 0 ? 0 : (uint64_t)value;
         return true;
+    case OPTION_ON_ERROR:
+        return convert_action(value, converted);
     case OPTION_PERTURB:
         *converted = (uint64_t)value & 0xff;
         return true;

@@ -64,7 +64,7 @@ def the_page_lists_every_option(tree):
             yield f"{PAGE}: lacks {row_of(option)}"
         if f"- `{option[1]}`: {option[-1]}" not in flat:
             yield f"{PAGE}: {option[1]} is described differently in {TABLE}"
-    for name in re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE):
+    for name in re.findall(r"^\| `([a-z]\w*)` \|", page, re.MULTILINE):
         if name not in names:
             yield f"{PAGE}: {name} is no option"
 
