@@ -83,6 +83,7 @@ struct search {
     uint64_t top;
     struct walk_chunk found; /* address 0: not found */
     bool is_free;
+    bool is_damaged; /* the chunk that starts there has an impossible size */
 };
 
 static bool look_at_chunk(struct walk *walk, const struct walk_chunk *chunk, unsigned index,
@@ -90,7 +91,8 @@ static bool look_at_chunk(struct walk *walk, const struct walk_chunk *chunk, uns
     struct search *search = state;
     (void)index;
     if (search->found.address != 0) { /* this is the one behind it */
-        search->is_free = (chunk->size & CHUNK_PREV_IN_USE) == 0;
+        bool is_marked = (chunk->size & CHUNK_PREV_IN_USE) == 0;
+        search->is_free = is_marked && chunk->prev_size == search->found.bytes;
         return false;
     }
     if (search->address - chunk->address < chunk->bytes) {
@@ -116,6 +118,7 @@ static NOINLINE void walk_heap_of(struct arena *arena, struct search *search) {
     if (registry_walk(&walk, &own) && walk_arena_at(&walk, (uintptr_t)arena, &now)) {
         search->top = now.top;
         walk_heaps(&walk, &now, look_at_heap, search);
+        search->is_damaged = walk.what != NULL && walk.where == search->address;
     }
 }
 
@@ -161,7 +164,9 @@ static void say_chunk(struct words *words, struct heap *heap, const void *addres
     struct search search = {.heap = (uintptr_t)heap,
                             .address = (uintptr_t)chunk_of_memory(address)};
     find_chunk(heap, &search);
-    if (search.found.address == 0) {
+    if (search.is_damaged) {
+        say(words, "chunk with an overwritten header");
+    } else if (search.found.address == 0) {
         say(words, "in a heap whose chunks do not lead there");
     } else {
         uintptr_t start = (uintptr_t)search.found.address + CHUNK_HEADER_BYTES;

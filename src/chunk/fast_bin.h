@@ -44,7 +44,8 @@ INLINE void fast_bin_set_next(struct chunk *chunk, const struct chunk *next) {
 
 INLINE void fast_bin_check(const struct chunk *chunk, unsigned index) {
     if (UNLIKELY(!is_aligned((uintptr_t)chunk, CHUNK_ALIGNMENT) || heap_find(chunk) == NULL ||
-                 chunk_bytes(chunk) != fast_bin_bytes(index))) {
+                 chunk_bytes(chunk) != fast_bin_bytes(index) ||
+                 !quick_looks_freed(chunk_memory(chunk)))) {
         report_corruption("corrupted fast bin: a freed chunk was written to", chunk_memory(chunk));
     }
 }

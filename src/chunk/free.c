@@ -21,9 +21,6 @@ COLD const char *free_explain_header(const struct chunk *chunk, uintptr_t heap_e
         bytes > heap_end_address - (uintptr_t)chunk) {
         return "invalid pointer, or corrupted chunk size";
     }
-    if (bytes == heap_end_address - (uintptr_t)chunk) {
-        return "the block is free, at the end of its heap";
-    }
     return "invalid pointer, or corrupted chunk flags";
 }
 

@@ -53,7 +53,13 @@ INLINE bool free_neighbour_is_plausible(const struct chunk *chunk, uintptr_t hea
            head <= heap_end_address - (uintptr_t)next + CHUNK_FLAGS;
 }
 
-/* What is wrong with an implausible one, in words. */
+/* Whether an implausible header is that of a chunk that has become top. */
+INLINE bool free_is_top(const struct chunk *chunk, uintptr_t heap_end_address) {
+    return is_aligned((uintptr_t)chunk, CHUNK_ALIGNMENT) &&
+           chunk_bytes(chunk) == heap_end_address - (uintptr_t)chunk;
+}
+
+/* What is wrong with any other, in words. */
 const char *free_explain_header(const struct chunk *chunk, uintptr_t heap_end_address);
 
 #endif

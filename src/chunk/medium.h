@@ -48,7 +48,7 @@ INLINE void *medium_pop(struct medium_lists *lists, size_t index) {
         return NULL;
     }
     struct quick_slot *next = quick_slot_next(slot);
-    if (UNLIKELY(!is_aligned((uintptr_t)next, CHUNK_ALIGNMENT))) {
+    if (UNLIKELY(!is_aligned((uintptr_t)next, CHUNK_ALIGNMENT) || !quick_looks_freed(slot))) {
         medium_abandon(lists, slot);
         return NULL;
     }

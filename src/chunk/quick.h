@@ -79,6 +79,11 @@ bool quick_holds(const struct quick_lists *lists, size_t index, const struct qui
 /* A link was overwritten: reports the chunk, and gives what the list holds up. */
 COLD void quick_abandon(struct quick_lists *lists, size_t index);
 
+/* The key stands in the block: it lies in a list already, or held these bits by chance. */
+INLINE bool quick_looks_freed(const struct quick_slot *slot) {
+    return slot->key == quick_secret;
+}
+
 /* Takes the newest chunk's memory from a list, NULL when there is none. */
 INLINE void *quick_pop(struct quick_lists *lists, size_t index) {
     struct quick_slot *slot = lists->head[index];
@@ -86,7 +91,7 @@ INLINE void *quick_pop(struct quick_lists *lists, size_t index) {
         return NULL;
     }
     struct quick_slot *next = quick_slot_next(slot);
-    if (UNLIKELY(!is_aligned((uintptr_t)next, CHUNK_ALIGNMENT))) {
+    if (UNLIKELY(!is_aligned((uintptr_t)next, CHUNK_ALIGNMENT) || !quick_looks_freed(slot))) {
         quick_abandon(lists, index);
         return NULL;
     }
@@ -94,11 +99,6 @@ INLINE void *quick_pop(struct quick_lists *lists, size_t index) {
     lists->room[index]++;
     slot->key = 0;
     return slot;
-}
-
-/* The key stands in the block: it lies in a list already, or held these bits by chance. */
-INLINE bool quick_looks_freed(const struct quick_slot *slot) {
-    return slot->key == quick_secret;
 }
 
 INLINE bool quick_link(struct quick_lists *lists, size_t index, struct quick_slot *slot) {

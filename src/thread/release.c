@@ -87,6 +87,8 @@ static struct block block_in_heap(struct heap *heap, void *memory) {
         block.error = "no block starts here";
     } else if (free_header_is_plausible(block.chunk, heap_end(heap), flags)) {
         judge_chunk(&block);
+    } else if (free_is_top(block.chunk, heap_end(heap))) {
+        block.kind = BLOCK_FREED;
     } else {
         block.error = free_explain_header(block.chunk, heap_end(heap));
     }

@@ -45,6 +45,7 @@ void test_run_child(struct child *child, void (*action)(void *argument), void *a
         be_child(ends[1], action, argument);
     }
     close(ends[1]);
+    child->process = (int)id;
     listen_to(child, ends[0]);
     close(ends[0]);
     TEST_CHECK(waitpid(id, &child->status, 0) == id);

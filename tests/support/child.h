@@ -13,8 +13,9 @@ extern "C" {
 #endif
 
 struct child {
-    int status;          /* as from waitpid */
-    char said[4 * 1024]; /* the start of its stderr, NUL-terminated */
+    int status; /* as from waitpid */
+    int process;
+    char said[16 * 1024]; /* the start of its stderr, NUL-terminated */
 };
 
 /* The child ends with 0 when the action returns. The result must fit the test's needs: nothing is
