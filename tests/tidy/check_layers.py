@@ -162,6 +162,25 @@ def library_calls_nothing_that_allocates(tree):
                     yield f"{path}:{number}: the library may not call {name}"
 
 
+@rule(bad=[{"src/model/a.c": "void f(void) {\n    p = malloc(3);\n}\n"},
+           {"src/model/a.c": "#include <sys/mman.h>\n"}],
+      good={"src/model/host.c": "#include <sys/mman.h>\n",
+            "src/model/a.c": "void f(void) {\n    p = object_take(s);\n}\n"})
+def model_lives_in_its_own_memory(tree):
+    """The model may stand under an allocator: it allocates nothing from one, and only its files
+    host* and os_model* ask the real kernel for anything."""
+    for path in tree.paths(".c", ".h", under="src/model/"):
+        for number, line in tree.code_lines(path):
+            for name in CALL.findall(line):
+                if name in ALLOCATING_CALLS:
+                    yield f"{path}:{number}: the model may not call {name}"
+        if path.startswith(("src/model/host", "src/model/os_model")):
+            continue
+        for number, name, _ in includes(tree, path):
+            if name.startswith(("sys/", "linux/")) or name == "unistd.h":
+                yield f"{path}:{number}: the model may not include <{name}>"
+
+
 @rule(bad=[{"src/chunk/a.c": "void f(void) {\n    errno = 1;\n}\n"}],
       good={"src/api/a.c": "void f(void) {\n    errno = ENOMEM;\n}\n",
             "src/os/a.c": "void f(void) {\n    int saved = errno;\n    errno = saved;\n}\n",
