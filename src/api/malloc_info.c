@@ -3,7 +3,8 @@
  *
  * For each arena: one element for every bin that holds chunks (fast bins first, the unsorted bin
  * last), sums, and what it has from the kernel; then the sums over all arenas. As in glibc, sizes
- * of binned chunks include the flag bits of their size words, and "rest" includes top.
+ * of binned chunks include the flag bits of their size words, and "rest" includes top. Pages inside
+ * free chunks that were given back are in the chunks' sizes, but in no sum.
  * Where there are slabs, one more element stands among the last sums; they are in no other.
  * The stream is written outside of locks: it may allocate its buffer. */
 #include "api/names.h"
@@ -91,6 +92,7 @@ static struct report sums_of(const struct arena_statistics *arena) {
     for (size_t i = 0; i < BIN_COUNT; i++) {
         sums.rest_bytes += arena->bins[i].total;
     }
+    sums.rest_bytes -= arena->purged_bytes;
     return sums;
 }
 
