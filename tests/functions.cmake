@@ -125,8 +125,17 @@ function(add_script_tests folder)
         add_test(NAME ${label}.${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/support/in_empty_directory
             ${work} bash ${script})
         set_test_facts(${label}.${name} ${label} ${script} ${ARENITE_PROGRAM_SECONDS})
-        set_property(TEST ${label}.${name} PROPERTY ENVIRONMENT
-            "ARENITE_BUILD=${PROJECT_BINARY_DIR};ARENITE_SOURCE=${PROJECT_SOURCE_DIR}")
+        set(environment "ARENITE_BUILD=${PROJECT_BINARY_DIR};ARENITE_SOURCE=${PROJECT_SOURCE_DIR}")
+        set_property(TEST ${label}.${name} PROPERTY ENVIRONMENT ${environment})
+        # Programs whose output is compared with a plain run's do so on the engine alone, too.
+        file(STRINGS ${script} comparisons REGEX "same_output" LIMIT_COUNT 1)
+        if(label STREQUAL programs AND comparisons)
+            add_test(NAME programs-ptmalloc.${name} COMMAND
+                ${CMAKE_CURRENT_SOURCE_DIR}/support/in_empty_directory ${work}-ptmalloc bash ${script})
+            set_test_facts(programs-ptmalloc.${name} programs ${script} ${ARENITE_PROGRAM_SECONDS})
+            set_property(TEST programs-ptmalloc.${name} PROPERTY ENVIRONMENT
+                ${environment} "ARENITE_TEST_PROFILE=ptmalloc")
+        endif()
     endforeach()
 endfunction()
 

@@ -18,9 +18,11 @@ need() {
     done
 }
 
-# arenite_env CMD...: runs a command on the library.
+# arenite_env CMD...: runs a command on the library, under the profile of ARENITE_TEST_PROFILE unless
+# the test says otherwise.
 arenite_env() {
-    LD_PRELOAD=$library "$@"
+    ARENITE_OPTIONS=${ARENITE_OPTIONS-profile=${ARENITE_TEST_PROFILE:-default}} \
+        LD_PRELOAD=$library "$@"
 }
 
 
