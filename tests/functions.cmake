@@ -82,6 +82,45 @@ function(add_preload_tests)
     endforeach()
 endfunction()
 
+# stress/*.c is one program; each shape it knows is a test of its own, under several profiles.
+set(stress_shapes sizes realloc aligned zero large mixed threads hand_over churn cached_exit
+    many_arenas detour forks signals memory_limit)
+
+function(add_stress_test profile shape)
+    set(prefix stress)
+    if(ARENITE_DEBUG)
+        set(prefix stress-debug)
+    endif()
+    set(name ${prefix}.${profile}.${shape})
+    add_test(NAME ${name} COMMAND stress ${shape})
+    set_tests_properties(${name} PROPERTIES LABELS preload TIMEOUT ${ARENITE_TEST_SECONDS})
+    set_property(TEST ${name} PROPERTY ENVIRONMENT
+        "LD_PRELOAD=$<TARGET_FILE:arenite_shared>" "ARENITE_OPTIONS=profile=${profile}")
+endfunction()
+
+function(add_stress_tests)
+    find_package(Threads REQUIRED)
+    file(GLOB sources CONFIGURE_DEPENDS stress/*.c)
+    if(NOT TARGET arenite_shared)
+        return()
+    endif()
+    add_outside_program(stress "${sources}")
+    target_sources(stress PRIVATE support/require_preload.c)
+    foreach(profile IN ITEMS default ptmalloc glibc)
+        foreach(shape IN LISTS stress_shapes)
+            add_stress_test(${profile} ${shape})
+        endforeach()
+    endforeach()
+endfunction()
+
+# What runs a program while kernel calls fail, and the program made for it.
+function(add_fault_programs)
+    add_outside_program(inject fault/inject.c)
+    add_outside_program(target fault/target.c)
+    set_target_properties(inject target PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/fault)
+endfunction()
+
 # kind: how the archive is linked, `options` the flags that say so. "whole": all of it, asked for or
 # not, as hosts of plugins do.
 function(add_static_test source kind options)

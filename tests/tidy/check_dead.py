@@ -19,10 +19,12 @@ BUILT_FOLDERS = {
     "tests/unit/support_*.c": "tests/unit.cmake", "tests/support/*.c": "tests/CMakeLists.txt",
     "tests/preload/*.c": "tests/functions.cmake", "tests/preload/*.cc": "tests/functions.cmake",
     "tests/static/*.c": "tests/functions.cmake", "tests/static/*.cc": "tests/functions.cmake",
+    "tests/stress/*.c": "tests/functions.cmake", "tests/fault/*.c": "tests/functions.cmake",
     "bench/programs/*.c": "bench/run",
 }
 # Scripts that are found by folder, not by name.
-FOUND_SCRIPTS = re.compile(r"tests/(programs|programs/more|cli)/[^/]+\.sh|tests/tidy/check_\w+\.py")
+FOUND_SCRIPTS = re.compile(
+    r"tests/(programs|programs/more|cli|fault)/[^/]+\.sh|tests/tidy/check_\w+\.py")
 # Files that are read by a tool or a person under their fixed name.
 WELL_KNOWN = {"README.md", "LICENSE", "Makefile", "CMakeLists.txt", "CMakePresets.json",
               ".clang-format", ".clang-tidy", ".gitignore", ".ci/run"}
