@@ -16,13 +16,14 @@
  *
  * Then readers that look up random addresses beside a writer that inserts and erases, with the
  * pause of a system call between two changes; or that keeps the write side for as long as unmapping
- * 2 MiB takes, and is away for as long. */
+ * 2 MiB takes, and is away for as long. waits: how often readers went to sleep for the lock. */
 #include "model/pool.h"
 #include "model/vma_index.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #define BASE ((vaddr)1 << 32)
@@ -291,12 +292,27 @@ struct reader {
     uint64_t random;
     pthread_t thread;
     size_t looks;
+    size_t waits; /* how often it went to sleep */
+};
+
+/* What one run of readers came to, per second. */
+struct pace {
+    double looks;
+    double waits;
+    double changes;
 };
 
 static bool done;
 
+static size_t sleeps_of_thread(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_THREAD, &usage);
+    return (size_t)usage.ru_nvcsw;
+}
+
 static void *look_up(void *argument) {
     struct reader *reader = argument;
+    size_t sleeps = sleeps_of_thread();
     struct vma_index *index = &reader->world->index;
     while (!__atomic_load_n(&done, __ATOMIC_RELAXED)) {
         vaddr address = place_of(random_below(&reader->random, reader->world->count)) + 5;
@@ -305,6 +321,7 @@ static void *look_up(void *argument) {
         vma_index_read_end(index, &reader->reader);
         reader->looks++;
     }
+    reader->waits = sleeps_of_thread() - sleeps;
     return NULL;
 }
 
@@ -335,10 +352,9 @@ static size_t write_for(struct world *world, double seconds, enum writing writin
     return changes;
 }
 
-/* Look-ups per second of all readers, and changes per second of the writer. */
-static void run_readers(struct world *world, size_t count, enum writing writing, double *looks,
-                        double *changes) {
+static struct pace run_readers(struct world *world, size_t count, enum writing writing) {
     static struct reader readers[MAX_READERS];
+    struct pace pace = {0};
     memset(readers, 0, sizeof readers);
     __atomic_store_n(&done, false, __ATOMIC_RELAXED);
     for (size_t i = 0; i < count; i++) {
@@ -350,36 +366,47 @@ static void run_readers(struct world *world, size_t count, enum writing writing,
     for (size_t i = 0; i < count; i++) {
         expect(pthread_create(&readers[i].thread, NULL, look_up, &readers[i]) == 0, "no thread");
     }
-    *changes = (double)write_for(world, READ_SECONDS, writing) / READ_SECONDS;
+    size_t changes = write_for(world, READ_SECONDS, writing);
     __atomic_store_n(&done, true, __ATOMIC_RELAXED);
-    *looks = 0;
     for (size_t i = 0; i < count; i++) {
         pthread_join(readers[i].thread, NULL);
         vma_index_reader_remove(&world->index, &readers[i].reader);
-        *looks += (double)readers[i].looks;
+        pace.looks += (double)readers[i].looks;
+        pace.waits += (double)readers[i].waits;
     }
-    *looks /= (double)(now_ns() - start) / 1e9;
+    double seconds = (double)(now_ns() - start) / 1e9;
+    return (struct pace){pace.looks / seconds, pace.waits / seconds, (double)changes / seconds};
+}
+
+/* The rounds of one row, the two kinds in turns. */
+static void compare_paces(struct world *worlds, size_t readers, enum writing writing,
+                          size_t rounds) {
+    static double looks[KINDS][MAX_ROUNDS];
+    static double waits[KINDS][MAX_ROUNDS];
+    static double changes[KINDS][MAX_ROUNDS];
+    for (size_t run = 0; run < rounds * KINDS; run++) {
+        struct pace pace = run_readers(&worlds[run % KINDS], readers, writing);
+        looks[run % KINDS][run / KINDS] = pace.looks;
+        waits[run % KINDS][run / KINDS] = pace.waits;
+        changes[run % KINDS][run / KINDS] = pace.changes;
+    }
+    for (enum kind kind = RBTREE; kind < KINDS; kind++) {
+        printf("%8zu %8s %8s %12.0f %12.0f %12.0f\n", readers, kind_names[kind],
+               writing_names[writing], median(looks[kind], rounds), median(waits[kind], rounds),
+               median(changes[kind], rounds));
+    }
 }
 
 static void compare_readers(size_t rounds) {
-    printf("\n%8s %8s %10s %16s %16s\n", "readers", "index", "writer", "look-ups/s", "changes/s");
+    printf("\n%8s %8s %8s %12s %12s %12s\n", "readers", "index", "writer", "look-ups/s", "waits/s",
+           "changes/s");
     struct world worlds[KINDS];
     for (enum kind kind = RBTREE; kind < KINDS; kind++) {
         world_init(&worlds[kind], kind, 1000);
     }
     for (size_t readers = 1; readers <= MAX_READERS; readers *= 2) {
         for (enum writing writing = NO_WRITER; writing < WRITINGS; writing++) {
-            static double looks[KINDS][MAX_ROUNDS];
-            static double changes[KINDS][MAX_ROUNDS];
-            for (size_t run = 0; run < rounds * KINDS; run++) {
-                run_readers(&worlds[run % KINDS], readers, writing,
-                            &looks[run % KINDS][run / KINDS], &changes[run % KINDS][run / KINDS]);
-            }
-            for (enum kind kind = RBTREE; kind < KINDS; kind++) {
-                printf("%8zu %8s %10s %16.0f %16.0f\n", readers, kind_names[kind],
-                       writing_names[writing], median(looks[kind], rounds),
-                       median(changes[kind], rounds));
-            }
+            compare_paces(worlds, readers, writing, rounds);
         }
     }
     for (enum kind kind = RBTREE; kind < KINDS; kind++) {
