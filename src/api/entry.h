@@ -34,10 +34,10 @@ struct block entry_find_block(void *memory, const char *operation, const void *c
 
 /* NULL: the active slab cannot serve it. */
 INLINE void *entry_malloc_quick(size_t bytes) {
-    size_t class_index = class_of(bytes);
+    size_t class_index = class_of_small(bytes);
     OPAQUE(class_index);
-    return LIKELY(class_index < SLAB_CLASSES) ? slab_pop(thread_current->active[class_index])
-                                              : NULL;
+    return LIKELY(class_index < SLAB_SMALL_CLASSES) ? slab_pop(thread_current->active[class_index])
+                                                    : NULL;
 }
 
 INLINE void *entry_malloc(size_t bytes) {

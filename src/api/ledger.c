@@ -103,7 +103,7 @@ static void add_slab(struct ledger_thread *thread, const struct walk_slab *slab)
     thread->slabs++;
     thread->live_bytes += (size_t)(slab->live * slab->slot_bytes);
     thread->free_bytes += (size_t)((slab->carved - slab->live) * slab->slot_bytes);
-    thread->spare_bytes += slab->state == SLAB_SPARE ? SLAB_BYTES : 0;
+    thread->spare_bytes += slab->state == SLAB_SPARE ? class_span_bytes(slab->class_index) : 0;
 }
 
 static bool note_slab(struct walk *walk, const struct walk_slab *slab, void *state) {

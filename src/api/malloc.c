@@ -35,6 +35,12 @@ static void *pop_chunk(size_t bytes) {
     return bytes <= REQUEST_MAX_BYTES ? thread_pop_medium(chunk_bytes_for(bytes)) : NULL;
 }
 
+/* From the active slab of a class above the small ones. */
+INLINE void *pop_wide(size_t bytes) {
+    return class_serves_wide(bytes) ? slab_pop_wide(thread_current->active[class_of_wide(bytes)])
+                                    : NULL;
+}
+
 void *entry_malloc_for(size_t bytes, const void *caller) {
     report_caller = caller;
     void *memory = pop_chunk(bytes);
@@ -46,7 +52,8 @@ void *entry_malloc_for(size_t bytes, const void *caller) {
 }
 
 void *entry_malloc_slow(size_t bytes) {
-    return entry_malloc_for(bytes, ENTRY_CALLER());
+    void *slot = pop_wide(bytes);
+    return LIKELY(slot != NULL) ? slot : entry_malloc_for(bytes, ENTRY_CALLER());
 }
 
 struct block entry_find_block(void *memory, const char *operation, const void *caller) {
@@ -123,6 +130,7 @@ API_EXPORT_WEAK void *API(calloc)(size_t count, size_t each_bytes) {
     size_t bytes;
     bool fits = !mul_overflows(count, each_bytes, &bytes) && bytes <= REQUEST_MAX_BYTES;
     void *slot = LIKELY(fits) ? entry_malloc_quick(bytes) : NULL;
+    slot = slot == NULL && fits ? pop_wide(bytes) : slot;
     if (LIKELY(slot != NULL)) {
         return slot_clear(slot, bytes);
     }

@@ -195,11 +195,11 @@ static void count_rest(struct slab_statistics *slabs, const struct walk_slab *sl
                        size_t free_bytes) {
     size_t slot_bytes = (size_t)slab->slot_bytes;
     if (slab->state == SLAB_SPARE) {
-        slabs->empty_bytes += SLAB_BYTES;
+        slabs->empty_bytes += class_span_bytes(slab->class_index);
         slabs->empty_free_bytes += free_bytes;
     } else {
         slabs->uncarved_bytes += (slab->capacity - slab->carved) * slot_bytes;
-        slabs->slack_bytes += SLAB_BYTES - slab->capacity * slot_bytes;
+        slabs->slack_bytes += class_span_bytes(slab->class_index) - slab->capacity * slot_bytes;
     }
 }
 
@@ -210,7 +210,7 @@ static bool count_slab(struct walk *walk, const struct walk_slab *slab, void *st
     slabs->slabs++;
     slabs->live_count += slab->live;
     slabs->live_bytes += (size_t)(slab->live * slab->slot_bytes);
-    slabs->spare_bytes += is_spare(slab) ? SLAB_BYTES : 0;
+    slabs->spare_bytes += is_spare(slab) ? class_span_bytes(slab->class_index) : 0;
     slabs->free_count += slab->carved - slab->live;
     slabs->free_bytes += free_bytes;
     count_rest(slabs, slab, free_bytes);

@@ -81,10 +81,12 @@ struct slab *depot_new(struct thread *owner, size_t class_index) {
         return NULL;
     }
     struct page_run run;
-    if (page_run_alloc(SLAB_BYTES >> GRANULE_SHIFT, slab, &run) != 0) {
+    size_t span_bytes = class_span_bytes(class_index);
+    if (page_run_alloc(span_bytes >> GRANULE_SHIFT, slab, &run) != 0) {
         put_record(slab);
         return NULL;
     }
+    DEBUG_CHECK(is_aligned((uintptr_t)run.start, span_bytes));
     slab->start = (uintptr_t)run.start;
     slab->heap = run.heap;
     depot_format(slab, class_index);
@@ -94,7 +96,7 @@ struct slab *depot_new(struct thread *owner, size_t class_index) {
 }
 
 void depot_release(struct slab *slab) {
-    const struct page_run run = {(void *)slab->start, SLAB_BYTES, false, slab->heap};
+    const struct page_run run = {(void *)slab->start, slab->span_bytes, false, slab->heap};
     page_run_free(&run, slab);
     put_record(slab);
     page_heap_limit();

@@ -35,11 +35,11 @@ void depot_unlock(void);
 /* Formats an empty slab for a class, with a tag that no format had before. */
 void depot_format(struct slab *slab, size_t class_index);
 
-/* A slab of one fresh granule, formatted for the class and owned by `owner`; NULL when there is no
+/* A slab of fresh granules, formatted for the class and owned by `owner`; NULL when there is no
  * memory. */
 struct slab *depot_new(struct thread *owner, size_t class_index);
 
-/* Gives an empty slab's granule back. */
+/* Gives an empty slab's granules back. */
 void depot_release(struct slab *slab);
 
 /* A slab of the class that has room, now the thread's; NULL when there is none. */

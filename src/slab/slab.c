@@ -43,13 +43,14 @@ static uint64_t inverse_error(const struct slab *slab) {
 
 void slab_format(struct slab *slab, size_t class_index, uint64_t seed) {
     uint64_t mixed = mix(seed ^ (uint64_t)slab->start);
-    size_t colour = (size_t)(slab->start >> GRANULE_SHIFT) % class_colours(class_index);
+    size_t colour = slab->start / class_span_bytes(class_index) % class_colours(class_index);
     struct slot *guard = (struct slot *)slab->start;
     guard->next = 0;
     guard->tag = 0;
     slab->origin =
         slab->start + class_first_offset(class_index) + colour * class_alignment(class_index);
     slab->slot_bytes = (uint32_t)class_bytes(class_index);
+    slab->span_bytes = (uint32_t)class_span_bytes(class_index);
     slab->inverse = inverse_of(slab->slot_bytes);
     slab->class_index = (uint16_t)class_index;
     slab->capacity = (uint16_t)class_capacity(class_index);
@@ -100,7 +101,7 @@ void slab_report_damage(const struct slab *slab) {
 }
 
 static const struct slot *next_of(const struct slab *slab, const struct slot *slot) {
-    return (const struct slot *)(slab->start + slot_next_offset(slot));
+    return slab_next_slot(slab, slot);
 }
 
 static bool is_list_slot(const struct slab *slab, const struct slot *slot) {
@@ -135,9 +136,11 @@ bool slab_is_travelling(const struct slab *slab, const struct slot *slot) {
 }
 
 bool slab_seems_listed(const struct slab *slab, const struct slot *slot) {
-    uintptr_t start = align_down(slab->origin, SLAB_BYTES);
-    return slab_is_travelling(slab, slot) || slot_next_offset(slot) == 0 ||
-           slab_is_slot(slab, (const void *)(start + slot_next_offset(slot)));
+    size_t span_bytes = class_span_bytes(slab->class_index); /* the owner's line is not read here */
+    uintptr_t start = align_down(slab->origin, span_bytes);
+    size_t next = slot->next & (span_bytes - 1);
+    return slab_is_travelling(slab, slot) || next == 0 ||
+           slab_is_slot(slab, (const void *)(start + next));
 }
 
 void slab_recount(struct slab *slab) {

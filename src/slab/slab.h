@@ -1,4 +1,4 @@
-/* slab.h - one slab: a granule cut into equal slots, its record, its free list.
+/* slab.h - one slab: a span of granules cut into equal slots, its record, its free list.
  * Layer: slab (includes base, os, pages).
  *
  * The record lies out of line; page map entries of kind PAGE_RUN lead to it. Slots are carved from
@@ -65,7 +65,7 @@ struct slab {
     uintptr_t origin;         /* of slot 0 */
     uint64_t inverse;         /* about 2^64 / slot_bytes, and */
     uint64_t limit;           /* carved slots times its error: see slab_is_slot */
-    struct page_heap *heap;   /* where the granule goes back to */
+    struct page_heap *heap;   /* where the span goes back to */
     struct slab *next_record; /* all records, newest first; written once */
     uint32_t slot_bytes;
     uint32_t mark; /* what a free slot's tag is compared with */
@@ -74,13 +74,14 @@ struct slab {
 
     /* Owner only. */
     CACHE_ALIGNED struct slot *free;
-    uintptr_t start; /* of the granule: the guard slot */
+    uintptr_t start; /* of the span: the guard slot */
     uint32_t tag;
     int32_t until;
     int32_t floor;
     uint8_t state; /* enum slab_state */
     uint8_t group;
     uint16_t carved;       /* slots */
+    uint32_t span_bytes;   /* 0 of slab_none */
     bool is_zero;          /* what is not carved yet reads as zeros */
     struct list_link link; /* in the list of its state */
 };
@@ -101,7 +102,7 @@ extern struct slab slab_none;
 #define SLAB_CHECKS true
 #endif
 
-/* Where an address lies in its slab; granules are aligned to their size. */
+/* Where an address lies in its granule, for slabs of one: they are aligned to their size. */
 INLINE size_t slab_offset_of(uintptr_t address) {
     return address & (GRANULE_BYTES - 1);
 }
@@ -117,16 +118,22 @@ INLINE void slot_set_tag(struct slot *slot, uint32_t tag) {
     }
 }
 
-/* Whatever is written over a next, what is used of it cannot lead out of the slab. */
+/* Whatever is written over a next, what is used of it cannot lead out of the slab. For slabs of
+ * one granule. */
 INLINE size_t slot_next_offset(const struct slot *slot) {
     return slot->next & (GRANULE_BYTES - 1);
+}
+
+/* The same for any slab; slabs are aligned to their span. */
+INLINE struct slot *slab_next_slot(const struct slab *slab, const struct slot *slot) {
+    return (struct slot *)(slab->start + (slot->next & (slab->span_bytes - 1)));
 }
 
 INLINE void slot_set_next(struct slot *slot, uintptr_t next) {
     slot->next = (uint32_t)next;
 }
 
-#define SLOT_FRESH (~(uint32_t)(GRANULE_BYTES - 1))
+#define SLOT_FRESH (~(uint32_t)(SLAB_SPAN_MAX_BYTES - 1))
 
 INLINE void slot_set_next_fresh(struct slot *slot, uintptr_t next) {
     slot->next = (uint32_t)next ^ SLOT_FRESH;
@@ -144,7 +151,8 @@ INLINE bool slab_tag_is_right(const struct slab *slab, const struct slot *slot) 
 
 /* ---- fast paths ------------------------------------------------------------------------------ */
 
-/* Takes a slot; NULL when the list is empty or damaged (slab_is_empty_list tells). */
+/* Takes a slot of a slab of one granule, or of slab_none; NULL when the list is empty or damaged
+ * (slab_list_is_empty tells). */
 INLINE void *slab_pop(struct slab *slab) {
     struct slot *slot = slab->free;
     IN_RETURN_REGISTER(slot);
@@ -152,6 +160,20 @@ INLINE void *slab_pop(struct slab *slab) {
         return NULL;
     }
     slab->free = (struct slot *)(slab->start + slot_next_offset(slot));
+    compiler_fence();
+    slot_set_tag(slot, 0);
+    slab->until++;
+    return slot;
+}
+
+/* slab_pop for slabs of any span. */
+INLINE void *slab_pop_wide(struct slab *slab) {
+    struct slot *slot = slab->free;
+    bool is_there = SLAB_CHECKS ? slot->tag == slab->tag : (uintptr_t)slot != slab->start;
+    if (UNLIKELY(!is_there)) {
+        return NULL;
+    }
+    slab->free = slab_next_slot(slab, slot);
     compiler_fence();
     slot_set_tag(slot, 0);
     slab->until++;
@@ -227,7 +249,7 @@ INLINE void slab_set_floor(struct slab *slab, int32_t floor) {
 unsigned slab_group_of(const struct slab *slab);
 int32_t slab_group_floor(const struct slab *slab, unsigned group);
 
-/* Lays a granule of its own out for a class: nothing carved, nothing live. `seed` is secret. */
+/* Lays a span of its own out for a class: nothing carved, nothing live. `seed` is secret. */
 void slab_format(struct slab *slab, size_t class_index, uint64_t seed);
 
 /* Adds fresh slots to the list, up to the end of the page; there must be some left. */

@@ -5,6 +5,7 @@
  * tried. A signal handler that interrupted a slow operation of its own thread waits for nothing:
  * it takes any arena whose lock is free, and pages of its own when there is none. */
 #include "thread/operation.h"
+#include "thread/remote.h"
 #include "thread/slabs.h"
 
 #include "chunk/alloc.h"
@@ -107,6 +108,13 @@ static struct chunk *alloc_in_any(const struct request *request) {
     return chunk;
 }
 
+INLINE void *seal(struct chunk *chunk, const struct request *request) {
+    if (UNLIKELY(chunk_is_mmapped(chunk)) && params.slabs) {
+        mapped_seal(chunk_memory(chunk), request->bytes);
+    }
+    return chunk_memory(chunk);
+}
+
 /* Other threads leave their arenas soon; that the interrupted one leaves its own can take as long
  * as signals keep coming, so it is not waited for. */
 static COLD struct chunk *alloc_reentrant(struct request request) {
@@ -120,21 +128,42 @@ static COLD struct chunk *alloc_reentrant(struct request request) {
     return chunk;
 }
 
+/* No heap can grow any more, perhaps because slabs once took what there was: then their free
+ * granules serve, a slab for one block. */
+static COLD void *alloc_lone(struct thread *thread, const struct request *request) {
+    size_t class_index = class_of_lone(request->bytes);
+    if (!params.slabs || thread->attached == 0 || class_index >= SLAB_CLASSES ||
+        request->alignment > class_alignment(class_index)) {
+        return NULL;
+    }
+    if (request->dirty != NULL) {
+        *request->dirty = request->bytes;
+    }
+    remote_collect(thread);
+    slabs_trim(thread);
+    depot_trim();
+    return slabs_alloc(thread, class_index);
+}
+
 /* An aligned request does not open the lists, as in glibc. */
+INLINE void *alloc_or_lone(const struct request *request) {
+    bool is_plain = request->alignment <= CHUNK_ALIGNMENT;
+    struct thread *thread = is_plain ? thread_attach() : thread_attach_bare();
+    struct chunk *chunk = alloc_for(thread, request);
+    return LIKELY(chunk != NULL) ? seal(chunk, request) : alloc_lone(thread, request);
+}
+
 INLINE void *allocate(const struct request *request) {
     bool outermost = operation_enter();
-    struct chunk *chunk = NULL;
+    void *memory = NULL;
     if (LIKELY(outermost)) {
-        bool is_plain = request->alignment <= CHUNK_ALIGNMENT;
-        chunk = alloc_for(is_plain ? thread_attach() : thread_attach_bare(), request);
+        memory = alloc_or_lone(request);
     } else {
-        chunk = alloc_reentrant(*request);
-    }
-    if (chunk != NULL && UNLIKELY(chunk_is_mmapped(chunk)) && params.slabs) {
-        mapped_seal(chunk_memory(chunk), request->bytes);
+        struct chunk *chunk = alloc_reentrant(*request);
+        memory = chunk != NULL ? seal(chunk, request) : NULL;
     }
     operation_leave();
-    return chunk != NULL ? chunk_memory(chunk) : NULL;
+    return memory;
 }
 
 /* From a slab, if slabs serve the class and there is memory for them; NULL sends the caller to the

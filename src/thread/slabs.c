@@ -8,6 +8,13 @@
 /* Floor of an active slab that need not be told when it is empty. */
 #define FLOOR_NEVER (INT32_MIN / 2)
 
+/* So many carved slots may stay in an empty active slab, of whatever size: a pair is served from
+ * it without a look. */
+#define STAYS_SLOTS 2
+
+/* How many spare slabs are looked at for one that is laid out for the class already. */
+#define SPARE_LOOKS 4
+
 void slabs_init(struct thread *thread) {
     for (size_t i = 0; i < SLAB_CLASSES; i++) {
         thread->active[i] = &slab_none;
@@ -15,8 +22,10 @@ void slabs_init(struct thread *thread) {
             thread->partial[i][group].first = NULL;
         }
     }
+    for (size_t span = 0; span < SLAB_SPANS; span++) {
+        thread->spare[span].first = NULL;
+    }
     thread->full.first = NULL;
-    thread->spare.first = NULL;
     thread->spare_bytes = 0;
     thread->idle_bytes = 0;
 }
@@ -41,10 +50,11 @@ static struct slab *take_first(struct list *list) {
 
 /* ---- states --------------------------------------------------------------------------------- */
 
-/* Within its first page an empty active slab costs what any slab costs: nothing to look at. */
+/* Within its first page, or with its first slots, an empty active slab costs what any slab costs:
+ * nothing to look at. */
 static bool is_small(const struct slab *slab) {
     uintptr_t end = slab->origin + slab_carved_bytes(slab);
-    return end - slab->start <= os_page_bytes();
+    return end - slab->start <= os_page_bytes() || slab->carved <= STAYS_SLOTS;
 }
 
 static void watch(struct slab *slab) {
@@ -91,7 +101,7 @@ static void put_spare(struct thread *thread, struct slab *slab) {
         return;
     }
     thread->spare_bytes += slab_carved_bytes(slab);
-    put(&thread->spare, slab, SLAB_SPARE);
+    put(&thread->spare[class_span(slab->class_index)], slab, SLAB_SPARE);
 }
 
 static void make_active(struct thread *thread, struct slab *slab) {
@@ -173,11 +183,26 @@ static struct slab *take_partial(struct thread *thread, size_t class_index) {
     return NULL;
 }
 
+/* The one emptied last, unless one of the class itself comes soon behind it: that one needs no
+ * laying out. */
+static struct slab *choose_spare(const struct list *spare, size_t class_index) {
+    struct list_link *link = spare->first;
+    for (unsigned looks = 0; link != NULL && looks < SPARE_LOOKS; looks++, link = link->next) {
+        if (slab_of(link)->class_index == class_index) {
+            return slab_of(link);
+        }
+    }
+    return spare->first != NULL ? slab_of(spare->first) : NULL;
+}
+
 static struct slab *take_spare(struct thread *thread, size_t class_index) {
-    struct slab *slab = take_first(&thread->spare);
+    struct slab *slab = choose_spare(&thread->spare[class_span(class_index)], class_index);
     if (slab != NULL) {
+        list_take(&slab->link);
         thread->spare_bytes -= slab_carved_bytes(slab);
-        depot_format(slab, class_index);
+        if (slab->class_index != class_index) {
+            depot_format(slab, class_index);
+        }
     }
     return slab;
 }
@@ -196,7 +221,7 @@ static struct slab *take_empty_active(struct thread *thread, size_t class_index)
 /* An idle slab that has come to be in use again is watched again. */
 static struct slab *take_idle(struct thread *thread, size_t class_index) {
     for (size_t i = 1; i < SLAB_CLASSES && thread->idle_bytes != 0; i++) {
-        if (idle_bytes(thread->active[i]) == 0) {
+        if (idle_bytes(thread->active[i]) == 0 || class_span(i) != class_span(class_index)) {
             continue;
         }
         struct slab *slab = take_empty_active(thread, i);
@@ -255,14 +280,14 @@ static void refill(struct thread *thread, struct slab *slab) {
 }
 
 void *slabs_alloc(struct thread *thread, size_t class_index) {
-    void *slot = slab_pop(thread->active[class_index]);
+    void *slot = slab_pop_wide(thread->active[class_index]);
     if (slot == NULL && thread->active[class_index] != &slab_none) {
         refill(thread, thread->active[class_index]);
-        slot = slab_pop(thread->active[class_index]);
+        slot = slab_pop_wide(thread->active[class_index]);
     }
     if (slot == NULL) {
         struct slab *slab = replace_active(thread, class_index);
-        slot = slab != NULL ? slab_pop(slab) : NULL;
+        slot = slab != NULL ? slab_pop_wide(slab) : NULL;
     }
     return slot;
 }
@@ -296,7 +321,9 @@ void slabs_give_all(struct thread *thread, struct list *empty) {
         }
     }
     give_list(&thread->full, empty);
-    give_list(&thread->spare, empty);
+    for (size_t span = 0; span < SLAB_SPANS; span++) {
+        give_list(&thread->spare[span], empty);
+    }
     thread->spare_bytes = 0;
     thread->idle_bytes = 0;
 }
@@ -309,14 +336,17 @@ void slabs_release_list(struct list *empty) {
 }
 
 bool slabs_trim(struct thread *thread) {
+    bool any = false;
     for (size_t i = 1; i < SLAB_CLASSES; i++) {
         struct slab *slab = take_empty_active(thread, i);
         if (slab != NULL) {
-            put(&thread->spare, slab, SLAB_SPARE);
+            put(&thread->spare[class_span(i)], slab, SLAB_SPARE);
         }
     }
-    bool any = !list_is_empty(&thread->spare);
-    slabs_release_list(&thread->spare);
+    for (size_t span = 0; span < SLAB_SPANS; span++) {
+        any |= !list_is_empty(&thread->spare[span]);
+        slabs_release_list(&thread->spare[span]);
+    }
     thread->spare_bytes = 0;
     return any;
 }
@@ -374,8 +404,8 @@ const char *slabs_audit(const struct thread *thread) {
     size_t full = 0;
     size_t idle = 0;
     const char *error = audit_list(&thread->full, SLAB_FULL, &full);
-    if (error == NULL) {
-        error = audit_list(&thread->spare, SLAB_SPARE, &spare);
+    for (size_t span = 0; span < SLAB_SPANS && error == NULL; span++) {
+        error = audit_list(&thread->spare[span], SLAB_SPARE, &spare);
     }
     for (size_t i = 1; i < SLAB_CLASSES && error == NULL; i++) {
         error = audit_class(thread, i, &idle);

@@ -18,10 +18,11 @@
 #define CHARGE_BYTES (QUICK_LISTS * (sizeof(uint16_t) + sizeof(void *)))
 
 #define FOUR(x) x, x, x, x
+#define FORTY(x) FOUR(FOUR(x)), FOUR(FOUR(x)), FOUR(x), FOUR(x)
 #define SIXTY_FOUR(x) FOUR(FOUR(FOUR(x)))
-_Static_assert(SLAB_CLASSES == 65, "an entry for each class");
+_Static_assert(SLAB_CLASSES == 108, "an entry for each class");
 #define NO_SLABS \
-    { SIXTY_FOUR(&slab_none), &slab_none }
+    { SIXTY_FOUR(&slab_none), FORTY(&slab_none), FOUR(&slab_none) }
 
 #define OWNS_NOTHING(name) \
     { .active = NO_SLABS, .inbox = REMOTE_CLOSED, .view = &(name) }

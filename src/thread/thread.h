@@ -48,7 +48,7 @@ struct thread {
 
     /* The owner's: slow paths. */
     struct list full;
-    struct list spare; /* empty slabs, the one emptied last first */
+    struct list spare[SLAB_SPANS]; /* empty slabs, the one emptied last first */
     size_t spare_bytes;
     size_t idle_bytes; /* in active slabs that came to be empty and are not watched */
     struct outgoing outgoing[OUTGOING_WAYS];

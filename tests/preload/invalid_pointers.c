@@ -104,7 +104,7 @@ static void overflow_then_free(void *memory) {
 }
 
 static void test_overwritten_header(void) {
-    static const size_t sizes[] = {2000, 5000, 100000, MAPPED_BYTES}; /* slots have no header */
+    static const size_t sizes[] = {40000, 70000, 100000, MAPPED_BYTES}; /* slots have no header */
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         void *memory = malloc(sizes[i]);
         check_dies(overflow_then_free, memory);

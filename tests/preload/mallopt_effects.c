@@ -95,7 +95,7 @@ static void case_dynamic_threshold(void) {
 static void case_top_pad(void) {
     size_t before = mallinfo2().arena;
     TEST_CHECK(mallopt(M_TOP_PAD, 8 << 20) == 1);
-    fill(4000);
+    blocks[0] = malloc(40000);
     TEST_CHECK(mallinfo2().arena >= before + 8 * MIB);
     expect_option("top_pad", "8388608");
 }

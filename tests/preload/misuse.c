@@ -41,7 +41,7 @@ static bool has_slabs(void) {
     return options == NULL || strstr(options, "profile=") == NULL;
 }
 
-#define SLOT_MOST_BYTES 1024
+#define SLOT_MOST_BYTES 32768
 #define MAPPED_LEAST_BYTES ((size_t)128 * 1024)
 
 static enum layer layer_of(size_t bytes) {
@@ -264,7 +264,7 @@ static const struct kind kinds[] = {
 };
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
-static const size_t sizes[] = {24, 64, 200, 500, 1000, 2000, 20000, 100000, 300000, 3000000};
+static const size_t sizes[] = {24, 64, 200, 500, 1000, 2000, 20000, 40000, 100000, 300000, 3000000};
 #define SIZES (sizeof sizes / sizeof sizes[0])
 
 /* ---- the line -------------------------------------------------------------------------------- */

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SLOW_BYTES 1100 /* the least that the quick lists do not serve */
+#define SLOW_BYTES 33000 /* more than slabs and quick lists serve */
 #define THREADS 3
 #define HANDLER_BLOCKS 16
 

@@ -82,7 +82,7 @@ static void check_rows(const char *output) {
     TEST_CHECK(slabs.bytes + heaps.bytes + mapped.bytes + records.bytes == all.bytes);
     TEST_CHECK(heaps.count >= heaps.bytes);
     TEST_CHECK(used.count + small.count >= 150 && used.count + small.count < 300);
-    TEST_CHECK(kept.count + fast.count + slots.count > 0 && kept.bytes >= kept.count * 32);
+    TEST_CHECK(kept.count + fast.count + slots.count > 0 && slots.bytes >= slots.count * 16);
     TEST_CHECK(mapped.count == 2 && mapped.bytes >= (size_t)2 << 20);
     TEST_CHECK(tops.count == 1 && records.count == 1);
 }

@@ -34,7 +34,8 @@ static bool is_where_it_says(const struct slab *slab) {
         return is_in(&thread->full, &slab->link) && !slab_can_carve(slab) &&
                slab->carved - slab_live(slab) <= slabs_slack(slab);
     case SLAB_SPARE:
-        return is_in(&thread->spare, &slab->link) && slab_live(slab) == 0;
+        return is_in(&thread->spare[class_span(slab->class_index)], &slab->link) &&
+               slab_live(slab) == 0;
     default:
         return false;
     }

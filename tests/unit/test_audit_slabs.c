@@ -121,7 +121,7 @@ static void page_map_lost(void) {
 }
 
 static void moved_start(void) {
-    shape.full->start += SLAB_BYTES;
+    shape.full->start += GRANULE_BYTES;
 }
 
 static void wrong_size(void) {
@@ -160,7 +160,7 @@ static void partial_in_full(void) {
 
 static void live_spare(void) {
     list_take(&shape.partial->link);
-    list_put_first(&thread_own->spare, &shape.partial->link);
+    list_put_first(&thread_own->spare[0], &shape.partial->link);
     shape.partial->state = SLAB_SPARE;
 }
 

@@ -18,23 +18,23 @@
 #define MOST_SLOTS (GRANULE_BYTES / SLAB_STEP_BYTES)
 
 static struct slab slab;
-static uintptr_t granule;
+static uintptr_t span; /* of the longest slab */
 
-static int map_granule(void **state) {
+static int map_span(void **state) {
     (void)state;
-    char *memory = os_reserve(4 * GRANULE_BYTES, NULL);
-    if (memory == NULL || os_commit(memory, 4 * GRANULE_BYTES) != 0) {
+    char *memory = os_reserve(3 * SLAB_SPAN_MAX_BYTES, NULL);
+    if (memory == NULL || os_commit(memory, 3 * SLAB_SPAN_MAX_BYTES) != 0) {
         return -1;
     }
-    granule = align_up((uintptr_t)memory + GRANULE_BYTES, GRANULE_BYTES);
+    span = align_up((uintptr_t)memory + 64, SLAB_SPAN_MAX_BYTES);
     return 0;
 }
 
 static void format(size_t class_index) {
     static uint64_t seed = 1000;
-    memset((void *)granule, 0xcc, GRANULE_BYTES);
+    memset((void *)span, 0xcc, class_span_bytes(class_index));
     memset(&slab, 0, sizeof slab);
-    slab.start = granule;
+    slab.start = span;
     slab_format(&slab, class_index, seed++);
 }
 
@@ -52,10 +52,10 @@ static bool is_slot_by_division(uintptr_t address) {
 }
 
 static void check_every_byte(void) {
-    for (uintptr_t at = granule - 64; at < granule + GRANULE_BYTES + 64; at++) {
+    for (uintptr_t at = span - 64; at < span + slab.span_bytes + 64; at++) {
         if (slab_is_slot(&slab, (void *)at) != is_slot_by_division(at)) {
             fail_msg("class %u, %u carved: wrong about offset %td", slab.class_index, slab.carved,
-                     (ptrdiff_t)(at - granule));
+                     (ptrdiff_t)(at - span));
         }
     }
 }
@@ -111,7 +111,7 @@ static void test_wild(void **state) {
             }
         }
         uintptr_t wild = (uintptr_t)random_magnitude(&random);
-        uintptr_t near = granule + random_below(&random, 1 << 24) - (1 << 23);
+        uintptr_t near = span + random_below(&random, 1 << 24) - (1 << 23);
         assert_true(slab_is_slot(&slab, (void *)wild) == is_slot_by_division(wild));
         assert_true(slab_is_slot(&slab, (void *)near) == is_slot_by_division(near));
     }
@@ -127,7 +127,7 @@ struct naive {
 static struct naive naive;
 
 static void take(struct random_source *random) {
-    void *slot = slab_pop(&slab);
+    void *slot = slab_pop_wide(&slab);
     if (slot == NULL) {
         assert_true(slab_list_is_empty(&slab));
         assert_int_equal(naive.count, slab.carved);
@@ -137,7 +137,7 @@ static void take(struct random_source *random) {
         size_t before = slab.carved;
         slab_carve(&slab);
         assert_true(slab.carved > before);
-        slot = slab_pop(&slab);
+        slot = slab_pop_wide(&slab);
     }
     assert_non_null(slot);
     assert_true(is_slot_by_division((uintptr_t)slot));
@@ -198,12 +198,12 @@ static void test_whole_slab(void **state) {
                 uintptr_t end = slab.origin + slab_carved_bytes(&slab);
                 assert_true(end <= align_up(touched + 1, page) || end == touched + slab.slot_bytes);
             }
-            void *slot = slab_pop(&slab);
+            void *slot = slab_pop_wide(&slab);
             assert_ptr_equal(slot, (void *)next); /* ascending while nothing is freed */
             memset(slot, 0xff, slab.slot_bytes);
         }
         assert_false(slab_can_carve(&slab));
-        assert_null(slab_pop(&slab));
+        assert_null(slab_pop_wide(&slab));
         assert_true(slab_list_is_empty(&slab));
         audit();
     }
@@ -219,7 +219,7 @@ static size_t fill(void) {
         if (slab_list_is_empty(&slab)) {
             slab_carve(&slab);
         }
-        slots[count++] = slab_pop(&slab);
+        slots[count++] = slab_pop_wide(&slab);
     }
     return count;
 }
@@ -241,7 +241,7 @@ static void test_floor(void **state) {
             }
             assert_int_equal(count - freed, floor);
             for (size_t i = 0; i < freed; i++) {
-                slots[i] = slab_pop(&slab);
+                slots[i] = slab_pop_wide(&slab);
                 assert_non_null(slots[i]);
             }
         }
@@ -252,7 +252,7 @@ static void test_floor(void **state) {
 /* Groups are intervals in ascending order; a slab falls from each to the next emptier. */
 static void test_groups(void **state) {
     (void)state;
-    for (size_t index = 1; index < SLAB_CLASSES; index++) {
+    for (size_t index = 1; index < SLAB_LONE_FIRST; index++) {
         format(index);
         size_t live = fill();
         unsigned group = slab_group_of(&slab);
@@ -333,7 +333,7 @@ static void pop_all(void *unused) {
     (void)unused;
     signal(SIGSEGV, SIG_DFL);
     for (;;) {
-        if (slab_pop(&slab) == NULL) {
+        if (slab_pop_wide(&slab) == NULL) {
             if (!slab_list_is_empty(&slab)) {
                 slab_report_damage(&slab);
             }
@@ -401,7 +401,7 @@ static void test_audit_sees(void **state) {
     slab.until++;
     assert_non_null(slab_audit(&slab));
     slab.until--;
-    struct slot *guard = (struct slot *)granule;
+    struct slot *guard = (struct slot *)span;
     guard->tag = 1;
     assert_non_null(slab_audit(&slab));
     guard->tag = 0;
@@ -425,20 +425,20 @@ static bool is_zero(const void *memory, size_t bytes) {
     return bytes == 0;
 }
 
-/* The granule is in truth not zero, so that it can be seen what was written. */
+/* The span is in truth not zero, so that it can be seen what was written. */
 static void test_clear_writes_what_it_must(void **state) {
     (void)state;
     for (size_t index = 2; index < SLAB_CLASSES; index++) {
         format(index);
         slab.is_zero = true;
         slab_carve(&slab);
-        unsigned char *slot = slab_pop(&slab);
+        unsigned char *slot = slab_pop_wide(&slab);
         assert_true(slot_is_fresh((struct slot *)slot));
         slot_clear((struct slot *)slot, slab.slot_bytes);
         assert_true(is_zero(slot, 8));
         assert_int_equal(slot[8], 0xcc);
         slab_push(&slab, (struct slot *)slot);
-        assert_ptr_equal(slab_pop(&slab), slot);
+        assert_ptr_equal(slab_pop_wide(&slab), slot);
         assert_false(slot_is_fresh((struct slot *)slot));
         slot_clear((struct slot *)slot, slab.slot_bytes - 1);
         assert_true(is_zero(slot, slab.slot_bytes - 1));
@@ -451,15 +451,15 @@ static void test_fresh(void **state) {
     (void)state;
     format(5);
     slab_carve(&slab);
-    assert_false(slot_is_fresh(slab_pop(&slab)));
+    assert_false(slot_is_fresh(slab_pop_wide(&slab)));
     format(5);
-    memset((void *)granule, 0, GRANULE_BYTES);
+    memset((void *)span, 0, SLAB_SPAN_MAX_BYTES);
     slab.is_zero = true;
     size_t count = 0;
     while (slab_can_carve(&slab)) {
         slab_carve(&slab);
         audit();
-        for (void *slot = slab_pop(&slab); slot != NULL; slot = slab_pop(&slab)) {
+        for (void *slot = slab_pop_wide(&slab); slot != NULL; slot = slab_pop_wide(&slab)) {
             assert_true(slot_is_fresh(slot));
             slots[count++] = slot;
         }
@@ -478,7 +478,7 @@ static void test_fresh(void **state) {
 static void test_audit_sees_touched(void **state) {
     (void)state;
     format(5);
-    memset((void *)granule, 0, GRANULE_BYTES);
+    memset((void *)span, 0, SLAB_SPAN_MAX_BYTES);
     slab.is_zero = true;
     slab_carve(&slab);
     unsigned char *last = (unsigned char *)slab.free + slab.slot_bytes - 1;
@@ -508,5 +508,5 @@ int main(void) {
         cmocka_unit_test(test_fresh),
         cmocka_unit_test(test_audit_sees_touched),
     };
-    return cmocka_run_group_tests(tests, map_granule, NULL);
+    return cmocka_run_group_tests(tests, map_span, NULL);
 }

@@ -207,7 +207,7 @@ static void test_no_block(void **state) {
             block - 1,
             sizes[i] > 16 ? block + 16 : block + 4,
             (char *)slab->start,
-            (char *)slab->start + SLAB_BYTES - 1,
+            (char *)slab->start + slab->span_bytes - 1,
             (char *)slab->origin - slab->slot_bytes,
             (char *)slab->origin + slab_carved_bytes(slab),
             (char *)((uintptr_t)block | (uintptr_t)1 << (sizeof(uintptr_t) * 8 - 1)),
