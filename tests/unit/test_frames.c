@@ -191,6 +191,19 @@ static void test_unmovable_frames_keep_together(void **state) {
     world_destroy();
 }
 
+/* A request of any order is served from what another type has, and the blocks become its own. */
+static void test_fallback_serves_every_order(void **state) {
+    (void)state;
+    for (unsigned order = 0; order < BUDDY_ORDERS; order++) {
+        world_init(PAGES);
+        assert_true(take(0, order, FRAME_RECLAIMABLE, FRAME_ORDINARY));
+        uint32_t block = world.blocks[0] / FRAME_BLOCK_PAGES;
+        assert_int_equal(world.frames.block_types[block], FRAME_RECLAIMABLE);
+        assert_int_equal(world.frames.block_types[block ^ 1], FRAME_RECLAIMABLE);
+        world_destroy();
+    }
+}
+
 static void test_formats(void **state) {
     (void)state;
     char text[4096];
@@ -251,6 +264,7 @@ int main(void) {
         cmocka_unit_test(test_default_watermark),
         cmocka_unit_test(test_lists_work_in_batches),
         cmocka_unit_test(test_unmovable_frames_keep_together),
+        cmocka_unit_test(test_fallback_serves_every_order),
         cmocka_unit_test(test_formats),
         cmocka_unit_test(test_audit_finds_damage),
     };
