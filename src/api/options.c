@@ -217,7 +217,7 @@ static size_t name_distance(struct text text, const char *name) {
     return begins ? 0 : edit_distance(text, name);
 }
 
-/* NULL when none is near: half of the letters may be wrong. */
+/* However far it is: a wrong guess tells that names are compared at all. */
 static const char *nearest_name(struct text text) {
     size_t best = 0;
     for (size_t id = 1; id < OPTION_COUNT; id++) {
@@ -225,8 +225,7 @@ static const char *nearest_name(struct text text) {
             best = id;
         }
     }
-    bool is_near = text.length != 0 && 2 * name_distance(text, options[best].name) <= text.length;
-    return is_near ? options[best].name : NULL;
+    return options[best].name;
 }
 
 /* ---- places --------------------------------------------------------------------------------- */
@@ -243,13 +242,8 @@ static void take_value(const char *place, enum option_id id, struct text text,
 static void report_name(const char *place, struct text name, const char *problem) {
     struct shown shown = show(name);
     name.length = name.length < ARENITE_NAME_BYTES ? name.length : ARENITE_NAME_BYTES;
-    const char *nearest = nearest_name(name);
-    if (nearest != NULL) {
-        report_line("%s: %s ignored: %s; the nearest is %s=VALUE (`arenite options` lists all)",
-                    place, shown.text, problem, nearest);
-    } else {
-        report_line("%s: %s ignored: %s; `arenite options` lists them", place, shown.text, problem);
-    }
+    report_line("%s: %s ignored: %s; the nearest is %s=VALUE (`arenite options` lists all)", place,
+                shown.text, problem, nearest_name(name));
 }
 
 /* NAME=VALUE of ARENITE_OPTIONS. */
