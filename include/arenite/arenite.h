@@ -46,6 +46,18 @@ const char *arenite_audit(void);
 size_t arenite_stats_json(char *buf, size_t size);
 size_t arenite_stats_text(char *buf, size_t size);
 
+/* ---- a budget -------------------------------------------------------------------------------- */
+
+/* What is called, outside of locks, when a request of so many bytes is about to fail because of
+ * limit=, after everything free was given back. It may free memory: then the request is tried once
+ * more. If it allocates, nothing is called for that. committed_bytes is what counts against the
+ * limit. Any thread may be the caller, and several at a time. libc's headers tell the compiler that
+ * malloc calls nothing of your file: what the function changes there must be volatile. */
+typedef void (*arenite_limit_callback)(size_t bytes, size_t committed_bytes, void *argument);
+
+/* Has this function called from now on; NULL: none. */
+void arenite_set_limit_callback(arenite_limit_callback function, void *argument);
+
 /* ---- allocation: the prefixed library ----------------------------------------------------------
  * libarenite-prefixed.a has the family under these names and stands beside another malloc; blocks
  * of the two must not be mixed. Meanings are those of the functions without the prefix. */

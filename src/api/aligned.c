@@ -31,7 +31,7 @@ void *entry_aligned(size_t alignment, size_t bytes) {
         return NULL;
     }
     start_ensure();
-    return thread_aligned(alignment, bytes);
+    return budget_allows(bytes) ? thread_aligned(alignment, bytes) : NULL;
 }
 
 static void *aligned_or_enomem(size_t alignment, size_t bytes) {

@@ -7,6 +7,7 @@
 #ifndef ARENITE_API_ENTRY_H
 #define ARENITE_API_ENTRY_H
 
+#include "api/budget.h"
 #include "chunk/free.h"
 #include "chunk/heap.h"
 #include "os/report.h"
@@ -31,6 +32,11 @@ void *entry_aligned(size_t alignment, size_t bytes);
 /* What the pointer is. One that is no live block of ours and cannot be libc's is reported; if that
  * returns, the operation is to be dropped: kind is BLOCK_INVALID. */
 struct block entry_find_block(void *memory, const char *operation, const void *caller);
+
+/* Whether a request may be served at all: there can be such a block, and a budget allows it. */
+INLINE bool entry_allows(size_t bytes) {
+    return LIKELY(bytes <= REQUEST_MAX_BYTES) && budget_allows(bytes);
+}
 
 /* NULL: the active slab cannot serve it. */
 INLINE void *entry_malloc_quick(size_t bytes) {

@@ -48,7 +48,7 @@ void *entry_malloc_for(size_t bytes, const void *caller) {
         return memory;
     }
     start_ensure();
-    return or_enomem(bytes <= REQUEST_MAX_BYTES ? thread_malloc(bytes) : NULL);
+    return or_enomem(entry_allows(bytes) ? thread_malloc(bytes) : NULL);
 }
 
 void *entry_malloc_slow(size_t bytes) {
@@ -128,7 +128,7 @@ EXPORT void API(free)(void *memory) {
 
 API_EXPORT_WEAK void *API(calloc)(size_t count, size_t each_bytes) {
     size_t bytes;
-    bool fits = !mul_overflows(count, each_bytes, &bytes) && bytes <= REQUEST_MAX_BYTES;
+    bool fits = !mul_overflows(count, each_bytes, &bytes);
     void *slot = LIKELY(fits) ? entry_malloc_quick(bytes) : NULL;
     slot = slot == NULL && fits ? pop_wide(bytes) : slot;
     if (LIKELY(slot != NULL)) {
@@ -136,7 +136,12 @@ API_EXPORT_WEAK void *API(calloc)(size_t count, size_t each_bytes) {
     }
     report_caller = ENTRY_CALLER();
     start_ensure();
-    return or_enomem(fits ? thread_calloc(bytes) : NULL);
+    return or_enomem(fits && entry_allows(bytes) ? thread_calloc(bytes) : NULL);
+}
+
+/* A budget is asked for what a block grows by. */
+INLINE bool may_become(size_t old_bytes, size_t bytes) {
+    return bytes <= REQUEST_MAX_BYTES && (bytes <= old_bytes || budget_allows(bytes - old_bytes));
 }
 
 /* Of a block that is not found at once, or about which there is something to say. */
@@ -149,7 +154,8 @@ static COLD void *resize_slow(void *memory, size_t bytes, const void *caller) {
         errno = EINVAL;
         return NULL;
     }
-    return or_enomem(bytes <= REQUEST_MAX_BYTES ? thread_realloc(&block, bytes) : NULL);
+    bool may = may_become(thread_usable_bytes(&block), bytes);
+    return or_enomem(may ? thread_realloc(&block, bytes) : NULL);
 }
 
 /* A slot stays unless it is too small or more than half of it would be unused. */
@@ -177,7 +183,8 @@ INLINE void *resize(void *memory, size_t bytes, const void *caller) {
     struct heap *heap = entry_find_heap(memory);
     struct chunk *chunk = chunk_of_memory(memory);
     if (LIKELY(heap != NULL && bytes <= REQUEST_MAX_BYTES) && entry_is_live(heap, chunk)) {
-        return or_enomem(thread_realloc_chunk(heap, chunk, bytes));
+        bool may = may_become(chunk_usable_bytes(chunk), bytes);
+        return or_enomem(may ? thread_realloc_chunk(heap, chunk, bytes) : NULL);
     }
     return resize_slow(memory, bytes, caller);
 }

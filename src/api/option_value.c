@@ -2,8 +2,8 @@
  * Layer: api (includes thread and below). */
 #include "api/option_value.h"
 
+#include "api/budget.h"
 #include "base/format.h"
-#include "pages/policy.h"
 
 #include <limits.h>
 #include <string.h>
@@ -138,10 +138,11 @@ static bool parse_flag(struct text text, uint64_t *value) {
     return known;
 }
 
-/* cgroup, or cgroup:90%. */
+/* cgroup, or cgroup:75%. Without a part nine tenths: the group's limit counts stacks, files and
+ * page tables, too. */
 static bool parse_cgroup(struct text text, uint64_t *value) {
     struct text part = text;
-    uint64_t percent = 100;
+    uint64_t percent = 90;
     if (!text_equals(text_cut(&part, ':'), "cgroup")) {
         return false;
     }
@@ -152,7 +153,7 @@ static bool parse_cgroup(struct text text, uint64_t *value) {
             return false;
         }
     }
-    *value = POLICY_OF_CGROUP | percent;
+    *value = BUDGET_OF_CGROUP | percent;
     return percent >= 1 && percent <= 100;
 }
 
@@ -166,7 +167,7 @@ static bool parse(const struct option *option, struct text text, uint64_t *value
         return parse_word(option->unit, text, value);
     case OPTION_TYPE_BUDGET:
         return parse_cgroup(text, value) ||
-               (parse_number(option, text, value) && *value < POLICY_OF_CGROUP);
+               (parse_number(option, text, value) && *value < BUDGET_OF_CGROUP);
     default:
         return parse_number(option, text, value);
     }
@@ -194,9 +195,9 @@ size_t option_print(const struct option *option, uint64_t value, char *buffer, s
     if (option->type == OPTION_TYPE_WORD) {
         return print_word(option, value, buffer, size);
     }
-    if (option->type == OPTION_TYPE_BUDGET && (value & POLICY_OF_CGROUP) != 0) {
+    if (option->type == OPTION_TYPE_BUDGET && (value & BUDGET_OF_CGROUP) != 0) {
         return format_text(buffer, size, "cgroup:%llu%%",
-                           (unsigned long long)(value & ~POLICY_OF_CGROUP));
+                           (unsigned long long)(value & ~BUDGET_OF_CGROUP));
     }
     if (is_unlimited(option) && value == SIZE_MAX) {
         return format_text(buffer, size, "-1");

@@ -6,7 +6,7 @@
  *
  *   COUNT   the number            SIZE    bytes                  TIME  milliseconds
  *   FLAG    0 or 1                WORD    place in the list      BUDGET  bytes, 0 for none, or
- *                                                                OPTION_OF_CGROUP + percent */
+ *                                                                BUDGET_OF_CGROUP + percent */
 #ifndef ARENITE_API_OPTION_VALUE_H
 #define ARENITE_API_OPTION_VALUE_H
 

@@ -4,6 +4,7 @@
  * Texts are pieces of the environment, never copied but for messages. */
 #include "api/options.h"
 
+#include "api/budget.h"
 #include "chunk/params.h"
 #include "chunk/quick.h"
 #include "os/os.h"
@@ -83,10 +84,10 @@ static void apply_to_policy(enum option_id id, uint64_t value) {
         policy.has_helper = value != 0;
         break;
     case OPTION_LIMIT:
-        policy.limit = value;
+        budget_set_limit(value);
         break;
     case OPTION_SOFT_LIMIT:
-        policy.soft_limit = value;
+        budget_set_soft_limit(value);
         break;
     case OPTION_ON_ERROR:
         report_on_error = (enum report_action)value;

@@ -1,9 +1,9 @@
 /* test_options.c - the parser of options: values, places, precedence, and what it says when
  * something is wrong. Every case runs in a child with an environment of its own. */
+#include "api/budget.h"
 #include "api/options.h"
 
 #include "chunk/params.h"
-#include "pages/policy.h"
 #include "pages/retention.h"
 
 #include "test_child.h"
@@ -67,9 +67,9 @@ static void test_units(void **state) {
     expect("retain_decay=3min", "retain_decay=180000\n");
     expect("limit=3T", "limit=3298534883328\n");
     char text[100];
-    snprintf(text, sizeof text, "limit=%llu\n", (unsigned long long)POLICY_OF_CGROUP + 100);
+    snprintf(text, sizeof text, "limit=%llu\n", (unsigned long long)BUDGET_OF_CGROUP + 90);
     expect("limit=cgroup", text);
-    snprintf(text, sizeof text, "soft_limit=%llu\n", (unsigned long long)POLICY_OF_CGROUP + 85);
+    snprintf(text, sizeof text, "soft_limit=%llu\n", (unsigned long long)BUDGET_OF_CGROUP + 85);
     expect("soft_limit=cgroup:85%", text);
 }
 
@@ -281,7 +281,7 @@ static void test_set_and_get(void **state) {
     assert_int_equal(retention_base_bytes, RETENTION_BASE_BYTES);
     assert_int_equal(arenite_option_set("limit", "cgroup:90%"), 0);
     expect_in_force("limit", "cgroup:90%");
-    assert_int_equal(policy.limit, POLICY_OF_CGROUP + 90);
+    assert_int_equal(options_get(OPTION_LIMIT), BUDGET_OF_CGROUP + 90);
     assert_int_equal(arenite_option_set("limit", "0"), 0);
     expect_in_force("profile", "default");
 }
