@@ -13,6 +13,7 @@
 #include "model/epoch.h"
 
 struct vma;
+struct model_file;
 
 /* A VMA's place in the red-black tree and in the list of all VMAs by address. 48 bytes, as in the
  * kernel on 64 bits: tree links 24, gap 8, list links 16. */
@@ -37,8 +38,11 @@ struct vma {
     };
 
     /* ---- the mm writes these ---- */
-    uint64_t flags; /* permissions and properties, visible and invisible */
-    uint64_t pgoff; /* offset in the file, or of anonymous memory, in pages */
+    uint64_t flags;          /* permissions and properties, visible and invisible */
+    uint64_t pgoff;          /* offset in the file, or of anonymous memory, in pages */
+    uint64_t anon;           /* identity of its anon_vma; 0: no page was ever written */
+    uint32_t anon_chain;     /* anon_vmas it is linked to; above 1: inherited at a fork */
+    struct model_file *file; /* what is mapped; NULL: private anonymous memory */
 };
 
 #endif

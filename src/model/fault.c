@@ -1,0 +1,290 @@
+/* fault.c - from an access to a page: the stages of a fault, one function each.
+ * Layer: model (includes base and the buddy core).
+ *
+ *   mm_access (do_user_addr_fault)     VMA? stack to grow? rights?
+ *     mm_handle_fault (handle_mm_fault)  PGD, P4D, PUD, PMD: tables are made on the way
+ *       huge page?                         fault_huge.c
+ *       handle_pte_fault                   PTE table; then by what the entry holds:
+ *         do_anonymous_page                  nothing yet: zero page (read) or a new page (write)
+ *         do_fault                           nothing yet, of a file: fault_file.c
+ *         do_wp_page                         present, but not writable: copy, or take over
+ *
+ * A fault that succeeds is counted, whoever caused it; one that ends in a signal is not. */
+#include "model/file.h"
+#include "model/mm_internal.h"
+
+/* ---- small anonymous pages ----------------------------------------------------------------- */
+
+/* Puts a fresh page of this process's own under an entry. */
+static bool map_new_page(struct fault *fault, page_entry *entry) {
+    struct mm *mm = fault->mm;
+    struct pfn frame = ram_take(&mm->machine->ram, 0);
+    if (frame.number == 0) {
+        return false;
+    }
+    page_entry flags = PTE_PRESENT | PTE_ANON | PTE_EXCLUSIVE;
+    flags |= (fault->vma->flags & VMF_WRITE) != 0 ? PTE_WRITE : 0;
+    *entry = entry_of(frame, flags);
+    mm->anon_pages++;
+    return true;
+}
+
+/* The largest order that may be mapped at once: its naturally aligned block lies in the VMA and
+ * holds nothing yet. */
+static unsigned largest_order(const struct fault *fault) {
+    unsigned orders = fault->mm->machine->personality.mthp_orders;
+    if (orders == 0 || !vma_allows_huge(fault->mm, fault->vma)) {
+        return 0;
+    }
+    const struct table *table = entry_table(*fault->pmd);
+    for (unsigned order = HUGE_ORDER - 1; order > 0; order--) {
+        uint64_t bytes = MODEL_PAGE_BYTES << order;
+        vaddr start = fault->address & ~(vaddr)(bytes - 1);
+        bool allowed = (orders >> order & 1) != 0 && start >= fault->vma->start &&
+                       start + bytes <= fault->vma->end;
+        size_t first = table_index(start, MODEL_PAGE_SHIFT);
+        for (size_t i = 0; allowed && i < (size_t)1 << order; i++) {
+            allowed = table->entry[first + i] == 0;
+        }
+        if (allowed) {
+            return order;
+        }
+    }
+    return 0;
+}
+
+enum fault_signal do_anonymous_page(struct fault *fault) {
+    if (!fault->write) {
+        *fault->pte = PTE_PRESENT | PTE_ZERO;
+        return FAULT_NO_SIGNAL;
+    }
+    vma_prepare_anon(fault->mm, fault->vma);
+    unsigned order = largest_order(fault);
+    uint64_t bytes = MODEL_PAGE_BYTES << order;
+    struct table *table = entry_table(*fault->pmd);
+    size_t first = table_index(fault->address & ~(vaddr)(bytes - 1), MODEL_PAGE_SHIFT);
+    for (size_t i = 0; i < (size_t)1 << order; i++) {
+        if (!map_new_page(fault, &table->entry[first + i])) {
+            return FAULT_OOM;
+        }
+    }
+    return FAULT_NO_SIGNAL;
+}
+
+/* ---- write to a page that is not writable -------------------------------------------------- */
+
+static bool may_reuse(const struct fault *fault) {
+    page_entry entry = *fault->pte;
+    bool own = (entry & (PTE_ANON | PTE_ZERO)) == PTE_ANON;
+    return own && ((entry & PTE_EXCLUSIVE) != 0 ||
+                   ram_mappings(&fault->mm->machine->ram, entry_frame(entry)) == 1);
+}
+
+enum fault_signal do_wp_page(struct fault *fault) {
+    if ((fault->vma->flags & VMF_SHARED) != 0) {
+        *fault->pte |= PTE_WRITE;
+        return FAULT_NO_SIGNAL;
+    }
+    if (may_reuse(fault)) {
+        *fault->pte |= PTE_WRITE | PTE_EXCLUSIVE;
+        return FAULT_NO_SIGNAL;
+    }
+    vma_prepare_anon(fault->mm, fault->vma);
+    page_entry old = *fault->pte;
+    if (!map_new_page(fault, fault->pte)) {
+        return FAULT_OOM;
+    }
+    struct ram *ram = &fault->mm->machine->ram;
+    if ((old & PTE_ZERO) == 0 && ram_is_written(ram, entry_frame(old))) {
+        ram_write(ram, entry_frame(*fault->pte));
+    }
+    mm_drop_entry(fault->mm, old);
+    return FAULT_NO_SIGNAL;
+}
+
+/* ---- the levels ---------------------------------------------------------------------------- */
+
+static enum fault_signal handle_pte_fault(struct fault *fault) {
+    bool is_new_file_page = fault->vma->file != NULL;
+    fault->pte = pte_alloc(&fault->mm->tables, fault->pmd, fault->address);
+    if (fault->pte == NULL) {
+        return FAULT_OOM;
+    }
+    page_entry entry = *fault->pte;
+    if (entry == 0) {
+        return is_new_file_page ? do_fault(fault) : do_anonymous_page(fault);
+    }
+    if ((entry & PTE_GUARD) != 0) {
+        return FAULT_MAPERR;
+    }
+    return fault->write && (entry & PTE_WRITE) == 0 ? do_wp_page(fault) : FAULT_NO_SIGNAL;
+}
+
+/* True when the PMD entry itself serves the fault. */
+static bool handle_pmd_fault(struct fault *fault) {
+    page_entry pmd = *fault->pmd;
+    if (pmd == 0) {
+        return fault->vma->file == NULL && vma_allows_huge(fault->mm, fault->vma) &&
+               do_huge_pmd_anonymous_page(fault);
+    }
+    if (entry_is_table(pmd)) {
+        return false;
+    }
+    return !fault->write || (pmd & PTE_WRITE) != 0 || do_huge_pmd_wp_page(fault);
+}
+
+static enum fault_signal walk_and_fault(struct fault *fault) {
+    struct page_tables *tables = &fault->mm->tables;
+    page_entry *pgd = pgd_offset(tables, fault->address);
+    page_entry *p4d = p4d_alloc(tables, pgd, fault->address);
+    page_entry *pud = p4d == NULL ? NULL : pud_alloc(tables, p4d, fault->address);
+    fault->pmd = pud == NULL ? NULL : pmd_alloc(tables, pud, fault->address);
+    if (fault->pmd == NULL) {
+        return FAULT_OOM;
+    }
+    return handle_pmd_fault(fault) ? FAULT_NO_SIGNAL : handle_pte_fault(fault);
+}
+
+enum fault_signal mm_handle_fault(struct mm *mm, struct vma *vma, vaddr address, bool write) {
+    struct fault fault = {.mm = mm, .vma = vma, .address = PAGE_MASK_OF(address), .write = write};
+    enum fault_signal signal = walk_and_fault(&fault);
+    if (signal == FAULT_NO_SIGNAL) {
+        mm->minor_faults++;
+    }
+    return signal;
+}
+
+/* ---- the access ---------------------------------------------------------------------------- */
+
+static bool is_allowed(const struct vma *vma, bool write) {
+    return (vma->flags & (write ? VMF_WRITE : VMF_ACCESS)) != 0;
+}
+
+/* Whether the processor would not fault at all. */
+static bool is_mapped(const struct mm *mm, vaddr address, bool write) {
+    page_entry entry = tables_entry(&mm->tables, address);
+    page_entry needed = PTE_PRESENT | (write ? PTE_WRITE : 0);
+    return (entry & needed) == needed;
+}
+
+static void note_write(struct mm *mm, vaddr address) {
+    page_entry entry = tables_entry(&mm->tables, address);
+    struct pfn frame = entry_frame(entry);
+    if ((entry & PTE_HUGE) != 0) {
+        frame.number += table_index(address, MODEL_PAGE_SHIFT);
+    }
+    ram_write(&mm->machine->ram, frame);
+}
+
+enum fault_signal mm_access(struct mm *mm, vaddr address, bool write) {
+    struct vma *vma = vma_index_find(&mm->index, address);
+    if (vma == NULL) {
+        return FAULT_MAPERR;
+    }
+    if (vma->start > address && vma_expand_down(mm, vma, address) < 0) {
+        return FAULT_MAPERR;
+    }
+    if (!is_allowed(vma, write)) {
+        return FAULT_ACCERR;
+    }
+    enum fault_signal signal = FAULT_NO_SIGNAL;
+    if (!is_mapped(mm, address, write)) {
+        signal = mm_handle_fault(mm, vma, address, write);
+    }
+    if (signal == FAULT_NO_SIGNAL && write) {
+        note_write(mm, address);
+    }
+    return signal;
+}
+
+/* ---- the growing stack --------------------------------------------------------------------- */
+
+static bool keeps_distance(const struct mm *mm, const struct vma *vma, vaddr address) {
+    const struct vma *prev = vma_index_previous(&mm->index, vma);
+    uint64_t gap = mm->machine->personality.stack_gap_pages << MODEL_PAGE_SHIFT;
+    return prev == NULL || (prev->flags & VMF_GROWSDOWN) != 0 || (prev->flags & VMF_ACCESS) == 0 ||
+           address - prev->end >= gap;
+}
+
+int vma_expand_down(struct mm *mm, struct vma *vma, vaddr address) {
+    vaddr start = PAGE_MASK_OF(address);
+    uint64_t pages = pages_of(vma->start - start);
+    if ((vma->flags & VMF_GROWSDOWN) == 0) {
+        return -EFAULT;
+    }
+    if (start < mm->machine->personality.min_address || !keeps_distance(mm, vma, start)) {
+        return -ENOMEM;
+    }
+    vma_prepare_anon(mm, vma);
+    bool within = mm->limits.stack == LIMIT_NONE || vma->end - start <= mm->limits.stack;
+    if (pages > vma->pgoff || !within || !mm_may_expand(mm, vma->flags, (int64_t)pages) ||
+        mm_charge(mm, pages) < 0) {
+        return -ENOMEM;
+    }
+    int error = vma_index_resize(&mm->index, vma, start, vma->end);
+    if (error < 0) {
+        mm_uncharge(mm, pages);
+        return error;
+    }
+    vma->pgoff -= pages;
+    mm_count_pages(mm, vma->flags, (int64_t)pages);
+    return 0;
+}
+
+/* ---- faults ahead of time ------------------------------------------------------------------ */
+
+static int populate_part(struct mm *mm, struct vma *vma, vaddr start, vaddr end, bool write) {
+    for (vaddr at = start; at < end; at += MODEL_PAGE_BYTES) {
+        if (is_mapped(mm, at, write)) {
+            continue;
+        }
+        switch (mm_handle_fault(mm, vma, at, write)) {
+        case FAULT_NO_SIGNAL:
+            break;
+        case FAULT_OOM:
+            return -ENOMEM;
+        default:
+            return -EFAULT;
+        }
+    }
+    return 0;
+}
+
+int mm_populate(struct mm *mm, vaddr start, vaddr end, bool write) {
+    for (vaddr at = start; at < end;) {
+        struct vma *vma = vma_index_lookup(&mm->index, at);
+        if (vma == NULL) {
+            return -ENOMEM;
+        }
+        if ((vma->flags & (write ? VMF_WRITE : VMF_READ)) == 0) {
+            return -EINVAL;
+        }
+        vaddr stop = vma->end < end ? vma->end : end;
+        int error = populate_part(mm, vma, at, stop, write);
+        if (error < 0) {
+            return error;
+        }
+        at = stop;
+    }
+    return 0;
+}
+
+int mm_populate_vmas(struct mm *mm, vaddr start, vaddr end) {
+    for (vaddr at = start; at < end;) {
+        struct vma *vma = vma_index_lookup(&mm->index, at);
+        if (vma == NULL) {
+            return -ENOMEM;
+        }
+        if ((vma->flags & VMF_ACCESS) == 0) {
+            return -EFAULT;
+        }
+        bool write = (vma->flags & (VMF_WRITE | VMF_SHARED)) == VMF_WRITE;
+        vaddr stop = vma->end < end ? vma->end : end;
+        int error = populate_part(mm, vma, at, stop, write);
+        if (error < 0) {
+            return error;
+        }
+        at = stop;
+    }
+    return 0;
+}

@@ -1,0 +1,74 @@
+/* fault_file.c - faults in files and in shared memory.
+ * Layer: model (includes base and the buddy core).
+ *
+ * A read fault in a cached file maps up to 16 pages around it, those that are in the cache; a write
+ * to a private mapping copies one page. Files live in memory only: every page is cached. */
+#include "model/file.h"
+#include "model/mm_internal.h"
+
+static uint64_t file_page_of(const struct vma *vma, vaddr address) {
+    return vma->pgoff + pages_of(address - vma->start);
+}
+
+/* Maps one page of the file under an entry. */
+static enum fault_signal map_file_page(struct fault *fault, page_entry *entry, vaddr address) {
+    struct mm *mm = fault->mm;
+    const struct vma *vma = fault->vma;
+    uint64_t page = file_page_of(vma, address);
+    if (page >= vma->file->length_pages) {
+        return FAULT_BUS;
+    }
+    struct pfn frame = file_page(mm->machine, vma->file, page);
+    if (frame.number == 0) {
+        return FAULT_OOM;
+    }
+    bool writable = (vma->flags & (VMF_SHARED | VMF_WRITE)) == (VMF_SHARED | VMF_WRITE);
+    ram_share(&mm->machine->ram, frame);
+    *entry = entry_of(frame, PTE_PRESENT | (writable ? PTE_WRITE : 0));
+    mm->file_pages++;
+    return FAULT_NO_SIGNAL;
+}
+
+/* The pages around a read fault that are in the cache, inside the VMA and the table: an aligned
+ * window of fault_around_pages, which begins at the VMA's start where that lies inside it. */
+static void do_fault_around(struct fault *fault) {
+    const struct vma *vma = fault->vma;
+    uint64_t window = fault->mm->machine->personality.fault_around_pages;
+    vaddr low = fault->address & ~(vaddr)((window << MODEL_PAGE_SHIFT) - 1);
+    low = low < vma->start ? vma->start : low;
+    vaddr high = low + (window << MODEL_PAGE_SHIFT);
+    high = high > vma->end ? vma->end : high;
+    high = high > block_end(fault->address) ? block_end(fault->address) : high;
+    struct table *table = entry_table(*fault->pmd);
+    for (vaddr at = low; at < high; at += MODEL_PAGE_BYTES) {
+        page_entry *entry = &table->entry[table_index(at, MODEL_PAGE_SHIFT)];
+        if (*entry == 0 && file_has_page(vma->file, file_page_of(vma, at))) {
+            map_file_page(fault, entry, at);
+        }
+    }
+}
+
+static enum fault_signal do_cow_fault(struct fault *fault) {
+    struct mm *mm = fault->mm;
+    if (file_page_of(fault->vma, fault->address) >= fault->vma->file->length_pages) {
+        return FAULT_BUS;
+    }
+    vma_prepare_anon(mm, fault->vma);
+    struct pfn frame = ram_take(&mm->machine->ram, 0);
+    if (frame.number == 0) {
+        return FAULT_OOM;
+    }
+    *fault->pte = entry_of(frame, PTE_PRESENT | PTE_ANON | PTE_EXCLUSIVE | PTE_WRITE);
+    mm->anon_pages++;
+    return FAULT_NO_SIGNAL;
+}
+
+enum fault_signal do_fault(struct fault *fault) {
+    if (fault->write && (fault->vma->flags & VMF_SHARED) == 0) {
+        return do_cow_fault(fault);
+    }
+    if (!fault->write) {
+        do_fault_around(fault);
+    }
+    return *fault->pte != 0 ? FAULT_NO_SIGNAL : map_file_page(fault, fault->pte, fault->address);
+}

@@ -1,0 +1,160 @@
+/* mm.c - address spaces: their making, their ends, and the counts that limits look at.
+ * Layer: model (includes base and the buddy core). */
+#include "model/file.h"
+#include "model/mm_internal.h"
+
+static void *take_object(struct object_source *source) {
+    struct memory_source *from = (struct memory_source *)source;
+    return model_alloc(from->memory, source->object_bytes);
+}
+
+static void give_object(struct object_source *source, void *object) {
+    struct memory_source *from = (struct memory_source *)source;
+    model_free(from->memory, object, source->object_bytes);
+}
+
+int machine_init(struct machine *machine, const struct personality *personality,
+                 enum index_kind index_kind, uint64_t frames, const struct model_chunks *chunks) {
+    *machine = (struct machine){.personality = *personality, .index_kind = index_kind};
+    model_memory_init(&machine->memory, chunks);
+    machine->nodes.source = (struct object_source){take_object, give_object, MAPLE_NODE_BYTES};
+    machine->nodes.memory = &machine->memory;
+    int error = ram_init(&machine->ram, frames, &machine->memory);
+    if (error < 0) {
+        model_memory_destroy(&machine->memory);
+    }
+    return error;
+}
+
+void machine_destroy(struct machine *machine) {
+    model_memory_destroy(&machine->memory);
+}
+
+int mm_init(struct mm *mm, struct machine *machine, const struct mm_layout *layout) {
+    *mm = (struct mm){
+        .machine = machine,
+        .layout = *layout,
+        .limits = {LIMIT_NONE, LIMIT_NONE, 8 << 20, 8 << 20, true},
+        .break_end = layout->start_break,
+    };
+    if (machine->index_kind == INDEX_MAPLE) {
+        vma_index_init_maple(&mm->index, &machine->nodes.source);
+    } else {
+        vma_index_init_rbtree(&mm->index);
+    }
+    return tables_init(&mm->tables, &machine->memory, machine->personality.table_levels);
+}
+
+void mm_destroy(struct mm *mm) {
+    struct vma *first = vma_index_first(&mm->index);
+    if (first != NULL) {
+        mm_zap(mm, first->start, vma_index_last(&mm->index)->end, ZAP_GUARDS);
+    }
+    mm_uncharge(mm, mm->accounted_pages);
+    struct vma *vma;
+    while ((vma = vma_index_first(&mm->index)) != NULL) {
+        vma_index_erase(&mm->index, vma);
+        vma_delete(mm, vma);
+    }
+    vma_index_destroy(&mm->index);
+    tables_destroy(&mm->tables);
+}
+
+struct vma *vma_new(struct mm *mm) {
+    return model_alloc(&mm->machine->memory, sizeof(struct vma));
+}
+
+void vma_delete(struct mm *mm, struct vma *vma) {
+    if (vma->file != NULL) {
+        file_release(mm->machine, vma->file);
+    }
+    model_free(&mm->machine->memory, vma, sizeof *vma);
+}
+
+int vma_insert(struct mm *mm, const struct vma_proposal *proposal) {
+    struct vma *vma = vma_new(mm);
+    if (vma == NULL) {
+        return -ENOMEM;
+    }
+    vma->start = proposal->start;
+    vma->end = proposal->end;
+    vma->flags = proposal->flags;
+    vma->pgoff = proposal->pgoff;
+    if (proposal->source != NULL) {
+        vma->anon = proposal->source->anon;
+        vma->anon_chain = proposal->source->anon_chain;
+    }
+    vma->file = proposal->file;
+    int error = vma_index_insert(&mm->index, vma);
+    if (error < 0) {
+        vma->file = NULL; /* not held yet */
+        vma_delete(mm, vma);
+        return error;
+    }
+    if (vma->file != NULL) {
+        file_hold(vma->file);
+    }
+    return 0;
+}
+
+/* ---- limits -------------------------------------------------------------------------------- */
+
+/* What RLIMIT_DATA counts: private, writable, not the stack. */
+static bool is_data(uint64_t flags) {
+    return (flags & (VMF_WRITE | VMF_SHARED | VMF_GROWSDOWN)) == VMF_WRITE;
+}
+
+void mm_count_pages(struct mm *mm, uint64_t flags, int64_t pages) {
+    mm->total_pages += (uint64_t)pages;
+    if (is_data(flags)) {
+        mm->data_pages += (uint64_t)pages;
+    }
+}
+
+static bool fits(uint64_t used_pages, int64_t pages, uint64_t limit_bytes) {
+    return limit_bytes == LIMIT_NONE || used_pages + (uint64_t)pages <= pages_of(limit_bytes);
+}
+
+bool mm_may_expand(const struct mm *mm, uint64_t flags, int64_t pages) {
+    return fits(mm->total_pages, pages, mm->limits.address_space) &&
+           (!is_data(flags) || fits(mm->data_pages, pages, mm->limits.data));
+}
+
+/* ---- overcommit ---------------------------------------------------------------------------- */
+
+/* Mode 2 keeps 1/32 of a process's size back for root to recover with; the rest of the kernel's
+ * reserves are small and left out. */
+static uint64_t commit_limit_pages(const struct mm *mm) {
+    const struct personality *personality = &mm->machine->personality;
+    uint64_t limit =
+        personality->ram_pages * personality->overcommit_ratio / 100 + personality->swap_pages;
+    uint64_t reserve = mm->total_pages / 32;
+    return limit > reserve ? limit - reserve : 0;
+}
+
+static bool may_commit(const struct mm *mm, uint64_t pages) {
+    const struct personality *personality = &mm->machine->personality;
+    switch (personality->overcommit) {
+    case OVERCOMMIT_ALWAYS:
+        return true;
+    case OVERCOMMIT_GUESS: /* only what could never be there at once is refused */
+        return pages <= personality->ram_pages + personality->swap_pages;
+    case OVERCOMMIT_NEVER:
+        break;
+    }
+    return mm->machine->committed_pages + pages <= commit_limit_pages(mm);
+}
+
+int mm_charge(struct mm *mm, uint64_t pages) {
+    if (!may_commit(mm, pages)) {
+        return -ENOMEM;
+    }
+    mm->machine->committed_pages += pages;
+    mm->accounted_pages += pages;
+    return 0;
+}
+
+void mm_uncharge(struct mm *mm, uint64_t pages) {
+    mm->machine->committed_pages -= pages;
+    mm->accounted_pages -= pages;
+}

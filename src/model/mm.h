@@ -1,0 +1,147 @@
+/* mm.h - one modelled address space, and the calls that change it.
+ * Layer: model (includes base and the buddy core).
+ *
+ *   machine: pool, frames, files, personality          shared by all
+ *     mm: VMAs by address | page tables | limits and counters
+ *
+ * Every call does what the kernel's of the same name does: the same result, the same VMAs, pages
+ * and tables after it, also when it fails half way. It returns 0 or a negative errno; what else
+ * comes back is an out-parameter, untouched on failure unless said otherwise.
+ *
+ * I1: total_pages = sum of all VMAs' lengths; data_pages = of those that is_data says so.
+ * I2: a huge page lies wholly inside one VMA; where a border comes to lie in it, it is split.
+ * I3: no entry is present outside VMAs.
+ * Units: addresses and lengths in bytes unless a name ends in _pages.
+ * Source: mm/mmap.c, vma.c, mprotect.c, madvise.c, mremap.c, memory.c, huge_memory.c of Linux 6.x,
+ * re-told; what was measured on a running kernel decides. */
+#ifndef ARENITE_MODEL_MM_H
+#define ARENITE_MODEL_MM_H
+
+#include "model/page_table.h"
+#include "model/personality.h"
+#include "model/ram.h"
+#include "model/vma_flags.h"
+#include "model/vma_index.h"
+
+#define LIMIT_NONE UINT64_MAX
+
+enum index_kind { INDEX_MAPLE, INDEX_RBTREE };
+
+/* Objects of one size from the machine's pool. */
+struct memory_source {
+    struct object_source source;
+    struct model_memory *memory;
+};
+
+struct machine {
+    struct model_memory memory;
+    struct ram ram;
+    struct personality personality;
+    struct memory_source nodes; /* of maple trees */
+    enum index_kind index_kind;
+    uint64_t anon_count;      /* anon_vmas ever made: the next identity */
+    uint64_t committed_pages; /* accounted over all mms */
+    struct model_file *files;
+};
+
+struct mm_limits { /* bytes; LIMIT_NONE: unlimited */
+    uint64_t address_space;
+    uint64_t data;
+    uint64_t stack;
+    uint64_t locked;
+    bool may_exceed_locked; /* CAP_IPC_LOCK */
+};
+
+/* Where things are in an address space that is about to be used. */
+struct mm_layout {
+    vaddr task_end;  /* first address past user space */
+    vaddr mmap_base; /* top-down: below it; bottom-up: from it */
+    vaddr mmap_low;  /* bottom-up search that follows a failed top-down one starts here */
+    vaddr start_break;
+    uint64_t data_bytes; /* of the program: counts against RLIMIT_DATA with the heap */
+    vaddr stack_top;     /* an address inside the initial stack */
+};
+
+struct mm {
+    struct machine *machine;
+    struct vma_index index;
+    struct page_tables tables;
+    struct mm_layout layout;
+    struct mm_limits limits;
+    vaddr break_end;
+    uint64_t total_pages;
+    uint64_t data_pages;
+    uint64_t locked_pages;
+    uint64_t accounted_pages;
+    uint64_t minor_faults;
+    uint64_t major_faults;
+    uint64_t anon_pages;    /* resident */
+    uint64_t file_pages;    /* resident, of files and shared memory */
+    uint64_t default_flags; /* mlockall(MCL_FUTURE) puts VMF_LOCKED in */
+    bool thp_disabled;
+};
+
+/* A machine with so many frames; 0 or -ENOMEM. */
+int machine_init(struct machine *machine, const struct personality *personality,
+                 enum index_kind index_kind, uint64_t frames, const struct model_chunks *chunks);
+void machine_destroy(struct machine *machine);
+
+int mm_init(struct mm *mm, struct machine *machine, const struct mm_layout *layout);
+void mm_destroy(struct mm *mm); /* exit: unmaps everything */
+
+/* ---- system calls -------------------------------------------------------------------------- */
+
+struct map_request {
+    vaddr address; /* a hint, or the place where flags say FIXED */
+    uint64_t length;
+    uint64_t access; /* VMF_READ, VMF_WRITE, VMF_EXEC */
+    unsigned flags;  /* MAP_REQUEST_* */
+    struct model_file *file;
+    uint64_t file_page; /* offset */
+};
+
+int mm_map(struct mm *mm, const struct map_request *request, vaddr *result);
+int mm_unmap(struct mm *mm, vaddr start, uint64_t length);
+int mm_protect(struct mm *mm, vaddr start, uint64_t length, uint64_t access);
+int mm_advise(struct mm *mm, vaddr start, uint64_t length, enum advice advice);
+
+struct remap_request {
+    vaddr address;
+    uint64_t old_length;
+    uint64_t new_length;
+    unsigned flags; /* REMAP_REQUEST_* */
+    vaddr new_address;
+};
+
+int mm_remap(struct mm *mm, const struct remap_request *request, vaddr *result);
+
+/* Moves the break; 0, or -ENOMEM with the break where it was. */
+int mm_break(struct mm *mm, vaddr wanted);
+int mm_lock(struct mm *mm, vaddr start, uint64_t length, bool lock);
+
+/* ---- touching ------------------------------------------------------------------------------ */
+
+enum fault_signal { FAULT_NO_SIGNAL, FAULT_MAPERR, FAULT_ACCERR, FAULT_BUS, FAULT_OOM };
+
+/* One access by the processor: faults if it must. Anything but FAULT_NO_SIGNAL: it failed. */
+enum fault_signal mm_access(struct mm *mm, vaddr address, bool write);
+
+/* ---- processes ----------------------------------------------------------------------------- */
+
+/* Makes child a copy of mm as fork does; child is not to be initialised before. */
+int mm_fork(struct mm *mm, struct mm *child);
+
+/* ---- views --------------------------------------------------------------------------------- */
+
+struct vma_usage { /* bytes, as smaps shows them in kB */
+    uint64_t rss;
+    uint64_t anonymous;
+    uint64_t anon_huge;
+};
+
+void mm_vma_usage(const struct mm *mm, const struct vma *vma, struct vma_usage *usage);
+
+/* NULL, or the first broken invariant of VMAs, tables and counters. */
+const char *mm_audit(const struct mm *mm);
+
+#endif

@@ -1,0 +1,39 @@
+/* personality.h - how the kernel that is modelled behaves where kernels differ.
+ * Layer: model (includes base).
+ *
+ * The defaults are those of the x86-64 Linux 6.18 that the rules were measured on. Where the model
+ * is compared with a running kernel, probes fill the record in; an answer that the model has no
+ * rule for is an unknown variant, and is reported as such. */
+#ifndef ARENITE_MODEL_PERSONALITY_H
+#define ARENITE_MODEL_PERSONALITY_H
+
+#include "base/compiler.h"
+
+enum thp_mode { THP_NEVER, THP_MADVISE, THP_ALWAYS };
+
+enum overcommit_mode { OVERCOMMIT_GUESS, OVERCOMMIT_ALWAYS, OVERCOMMIT_NEVER };
+
+struct personality {
+    uint64_t ram_pages;
+    uint64_t swap_pages;
+    uint64_t max_map_count;
+    uint64_t stack_gap_pages;    /* kept free below a growing stack */
+    uint64_t fault_around_pages; /* mapped at one read fault of a cached file */
+    uint64_t min_address;        /* vm.mmap_min_addr */
+    unsigned overcommit_ratio;   /* percent of RAM, for OVERCOMMIT_NEVER */
+    unsigned table_levels;       /* 4; 5 is an extrapolation */
+    unsigned mthp_orders;        /* bit k: 2^k pages at once where MADV_HUGEPAGE was given */
+    enum overcommit_mode overcommit;
+    enum thp_mode thp;
+    bool thp_alignment;   /* mappings of whole 2 MiB without a hint are aligned to 2 MiB */
+    bool stack_is_nohuge; /* MAP_STACK sets `nh` */
+    bool reclaims_tables; /* MADV_DONTNEED of a whole 2 MiB block frees its PTE table */
+    bool guard_flag;      /* a VMA with guard pages shows `gu` */
+    bool bits32;          /* a 32-bit process: 3 GiB or 4 GiB of addresses */
+    bool bottom_up;       /* the classic layout (ADDR_COMPAT_LAYOUT) */
+};
+
+/* The record of the reference kernel with so much memory. */
+struct personality personality_default(uint64_t ram_pages);
+
+#endif
