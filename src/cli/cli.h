@@ -21,10 +21,12 @@ enum cli_status {
 
 int run_verb(int argc, char **argv);
 int compare_verb(int argc, char **argv);
+int model_verb(int argc, char **argv);
 int options_verb(int argc, char **argv);
 
 extern const char run_help[];
 extern const char compare_help[];
+extern const char model_help[];
 extern const char options_help[];
 
 /* One line on stderr, "arenite: " before it and a line feed after it, in a single write. */

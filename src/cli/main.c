@@ -26,6 +26,8 @@ static const struct verb verbs[] = {
     {"run", "run a program with Arenite as its allocator", run_help, run_verb},
     {"compare", "time a program under several allocators", compare_help, compare_verb},
     {"options", "list the allocator's options and the values in force", options_help, options_verb},
+    {"model", "run memory operations in a model of the kernel, and compare", model_help,
+     model_verb},
     {"help", "list the verbs, or explain one", help_help, help_verb},
 };
 

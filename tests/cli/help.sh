@@ -10,7 +10,7 @@ expect_line out "  compare  .*" "help lists compare"
 expect_line out "  options  .*" "help lists options"
 [ ! -s "$work/err" ] || fail "help writes to stderr"
 
-for verb in run compare options help; do
+for verb in run compare options model help; do
     run "$arenite" help $verb
     expect_status 0 "help $verb"
     expect_line out "usage: arenite $verb.*" "help $verb"

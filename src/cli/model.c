@@ -1,0 +1,148 @@
+/* model.c - the verb `model`: Linux process memory, modelled and compared.
+ * Layer: cli (may use libc). */
+#include "cli/model.h"
+
+#include "cli/cli.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const char model_help[] =
+    "usage: arenite model run FILE [--json] [--index maple|rbtree]\n"
+    "                     [--layout topdown|bottomup] [--bits 64|32]\n"
+    "       arenite model check FILE [--layout topdown|bottomup] [--index maple|rbtree]\n"
+    "       arenite model check --random [--scripts N] [--ops M] [--seed S]\n"
+    "\n"
+    "run    runs a script of memory operations in a model of the Linux kernel and shows after "
+    "each\n"
+    "       the mappings, the faults and what is resident (--json: one line an operation).\n"
+    "check  runs it in the model and in this kernel, and compares after every operation. With\n"
+    "       --random the scripts are made up; one that fails is printed in its shortest form.\n"
+    "       Ends in `N scripts, M operations, K mismatches`; exit status 0 only for K = 0.\n"
+    "\n"
+    "FILE `-` is standard input. docs/model.md explains the script language, and what is exact "
+    "and\n"
+    "what only an extrapolation: other page sizes, 5 levels, 32 bits, swap.\n";
+
+/* ---- options ------------------------------------------------------------------------------- */
+
+struct choice {
+    const char *option;
+    const char *values[2];
+    size_t offset; /* of a bool in model_options: true for the second value */
+};
+
+static bool take_index(struct model_options *options, const char *value) {
+    bool rbtree = strcmp(value, "rbtree") == 0;
+    options->index = rbtree ? INDEX_RBTREE : INDEX_MAPLE;
+    return rbtree || strcmp(value, "maple") == 0;
+}
+
+static bool take_layout(struct model_options *options, const char *value) {
+    options->bottom_up = strcmp(value, "bottomup") == 0;
+    return options->bottom_up || strcmp(value, "topdown") == 0;
+}
+
+static bool take_bits(struct model_options *options, const char *value) {
+    options->bits32 = strcmp(value, "32") == 0;
+    return options->bits32 || strcmp(value, "64") == 0;
+}
+
+static bool take_number(const char *value, uint64_t *number) {
+    char *end;
+    *number = strtoull(value, &end, 0);
+    return value[0] >= '0' && value[0] <= '9' && *end == '\0';
+}
+
+static bool take_value(struct model_options *options, const char *option, const char *value) {
+    if (strcmp(option, "--index") == 0) {
+        return take_index(options, value);
+    }
+    if (strcmp(option, "--layout") == 0) {
+        return take_layout(options, value);
+    }
+    if (strcmp(option, "--bits") == 0) {
+        return take_bits(options, value);
+    }
+    uint64_t *number = strcmp(option, "--scripts") == 0 ? &options->scripts
+                       : strcmp(option, "--ops") == 0   ? &options->ops
+                                                        : &options->seed;
+    return take_number(value, number);
+}
+
+static bool has_value(const char *option) {
+    static const char *const names[] = {"--index",   "--layout", "--bits",
+                                        "--scripts", "--ops",    "--seed"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(option, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* 0, or the status of a usage error that was reported. */
+static int parse_options(struct model_options *options, int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i];
+        if (strcmp(word, "--json") == 0) {
+            options->json = true;
+        } else if (strcmp(word, "--random") == 0) {
+            options->random = true;
+        } else if (has_value(word)) {
+            if (i + 1 == argc || !take_value(options, word, argv[i + 1])) {
+                return say_usage("model", "model %s: no valid value after %s", argv[0], word);
+            }
+            i++;
+        } else if (word[0] == '-' && word[1] != '\0') {
+            return say_usage("model", "model %s: no option `%s`", argv[0], word);
+        } else if (options->file != NULL) {
+            return say_usage("model", "model %s: one FILE only", argv[0]);
+        } else {
+            options->file = word;
+        }
+    }
+    return 0;
+}
+
+/* ---- shared -------------------------------------------------------------------------------- */
+
+void model_say_bad_line(const struct script *script, const char *path) {
+    say("%s:%u: %s", path, script->bad_line, script->complaint);
+}
+
+struct personality model_personality(const struct model_options *options) {
+    long pages = sysconf(_SC_PHYS_PAGES);
+    struct personality personality = personality_default(pages > 0 ? (uint64_t)pages : 1 << 20);
+    personality.bottom_up = options->bottom_up;
+    personality.bits32 = options->bits32;
+    return personality;
+}
+
+/* ---- the verb ------------------------------------------------------------------------------ */
+
+int model_verb(int argc, char **argv) {
+    struct model_options options = {.scripts = 100, .ops = 60, .seed = 1};
+    if (argc < 2) {
+        return say_usage("model", "model: run or check is missing");
+    }
+    bool run = strcmp(argv[1], "run") == 0;
+    if (!run && strcmp(argv[1], "check") != 0) {
+        return say_usage("model", "model: there is no `%s`", argv[1]);
+    }
+    int status = parse_options(&options, argc - 1, argv + 1);
+    if (status != 0) {
+        return status;
+    }
+    if ((options.file == NULL) != (options.random && !run)) {
+        return say_usage("model", run ? "model run: a FILE is missing"
+                                      : "model check: a FILE or --random is missing");
+    }
+    if (options.bits32 && !run) {
+        return say_usage("model", "model check: this program is a 64-bit one; --bits is for run");
+    }
+    return run ? model_run(&options) : model_check(&options, argv);
+}

@@ -1,0 +1,36 @@
+/* model.h - the parts of the verb `model`, and the options that they share.
+ * Layer: cli (may use libc). */
+#ifndef ARENITE_CLI_MODEL_H
+#define ARENITE_CLI_MODEL_H
+
+#include "cli/model_script.h"
+#include "model/mm.h"
+
+struct model_options {
+    const char *file;
+    bool json;
+    bool bottom_up;
+    bool bits32;
+    enum index_kind index;
+    bool random;
+    uint64_t scripts;
+    uint64_t ops;
+    uint64_t seed;
+};
+
+/* Runs a script in the model. */
+int model_run(const struct model_options *options);
+
+/* Runs a script, or random ones, in the model and in the kernel, and compares. */
+int model_check(const struct model_options *options, char **argv);
+
+/* Says where a script is wrong. */
+void model_say_bad_line(const struct script *script, const char *path);
+
+/* The personality that the options ask for, of a machine like this one. */
+struct personality model_personality(const struct model_options *options);
+
+/* Frames that a script may touch: what the model reserves records for. */
+#define MODEL_FRAMES ((uint64_t)1 << 19)
+
+#endif

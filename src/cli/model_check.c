@@ -1,0 +1,151 @@
+/* model_check.c - `arenite model check`: scripts in the model and in the kernel.
+ * Layer: cli (may use libc). */
+#include "cli/cli.h"
+#include "cli/model.h"
+#include "cli/model_compare.h"
+#include "cli/model_random.h"
+#include "cli/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <unistd.h>
+
+struct tally {
+    uint64_t scripts;
+    uint64_t ops;
+    uint64_t mismatches;
+    bool broken;
+};
+
+static int finish(const struct tally *tally) {
+    printf("%" PRIu64 " scripts, %" PRIu64 " operations, %" PRIu64 " mismatches\n", tally->scripts,
+           tally->ops, tally->mismatches);
+    fflush(stdout);
+    return tally->mismatches == 0 && !tally->broken ? CLI_OK : CLI_FAILED;
+}
+
+/* ---- one script from a file ---------------------------------------------------------------- */
+
+static int check_file(const struct model_options *options) {
+    struct script script;
+    if (!script_read(&script, options->file)) {
+        return CLI_FAILED;
+    }
+    struct comparison comparison;
+    comparison_run(&comparison, &script, options);
+    struct tally tally = {1, comparison.ops, comparison.difference != NULL, comparison.broken};
+    if (comparison.difference != NULL) {
+        printf("%s:%u: model and kernel differ\n%s", options->file, comparison.line,
+               comparison.difference);
+    }
+    int status = finish(&tally);
+    if (script.bad_line != 0) {
+        model_say_bad_line(&script, options->file);
+        status = CLI_USAGE;
+    }
+    comparison_destroy(&comparison);
+    script_destroy(&script);
+    return status;
+}
+
+/* ---- random scripts ------------------------------------------------------------------------ */
+
+/* Compares a text; true when the two differ, twice: something may have disturbed the first time. */
+static bool differs(const char *text, const struct model_options *options,
+                    struct comparison *comparison) {
+    struct script script;
+    script_parse(&script, text);
+    comparison_run(comparison, &script, options);
+    if (comparison->difference != NULL) {
+        uint64_t ops = comparison->ops;
+        comparison_destroy(comparison);
+        comparison_run(comparison, &script, options);
+        comparison->ops += ops;
+    }
+    script_destroy(&script);
+    return comparison->difference != NULL;
+}
+
+/* Drops lines from the end on, one after another, as long as what is left still differs. */
+static void shrink(char *text, const struct model_options *options) {
+    bool shorter = true;
+    while (shorter) {
+        shorter = false;
+        for (size_t line = random_count_lines(text); line-- > 0;) {
+            char *without = random_drop_line(text, line);
+            struct comparison comparison;
+            if (differs(without, options, &comparison)) {
+                strcpy(text, without); /* never longer */
+                shorter = true;
+            }
+            comparison_destroy(&comparison);
+            free(without);
+        }
+    }
+}
+
+static void report(char *text, const struct model_options *options, uint64_t script) {
+    struct comparison comparison;
+    shrink(text, options);
+    differs(text, options, &comparison);
+    printf("# script %" PRIu64 " of seed %" PRIu64 ", in its shortest form:\n%s", script,
+           options->seed, text);
+    printf("# line %u:\n%s", comparison.line,
+           comparison.difference == NULL ? "" : comparison.difference);
+    fflush(stdout);
+    comparison_destroy(&comparison);
+}
+
+static int check_random(const struct model_options *options) {
+    struct tally tally = {0};
+    for (uint64_t i = 0; i < options->scripts && !tally.broken; i++) {
+        char *text = random_script(options->seed, i, options->ops);
+        struct comparison comparison;
+        bool different = differs(text, options, &comparison);
+        tally.scripts++;
+        tally.ops += comparison.ops;
+        tally.broken = comparison.broken;
+        if (different) {
+            tally.mismatches++;
+            report(text, options, i);
+        }
+        comparison_destroy(&comparison);
+        free(text);
+    }
+    return finish(&tally);
+}
+
+/* ---- the layout ---------------------------------------------------------------------------- */
+
+/* The layout of a process is decided when it is executed. words: what follows `arenite`. */
+static int execute_with_layout(char **words) {
+    int old = personality(0xffffffff);
+    if (old == -1 || personality((unsigned long)old | ADDR_COMPAT_LAYOUT) == -1) {
+        say("cannot ask for the bottom-up layout: %s", strerror(errno));
+        return CLI_FAILED;
+    }
+    size_t count = 0;
+    while (words[count] != NULL) {
+        count++;
+    }
+    char **argv = text_array(count + 2, sizeof *argv);
+    argv[0] = text_copy("arenite");
+    memcpy(argv + 1, words, count * sizeof *argv);
+    execv("/proc/self/exe", argv);
+    say("cannot execute myself: %s", strerror(errno));
+    free(argv[0]);
+    free(argv);
+    return CLI_FAILED;
+}
+
+int model_check(const struct model_options *options, char **argv) {
+    int now = personality(0xffffffff);
+    if (options->bottom_up && now != -1 && (now & ADDR_COMPAT_LAYOUT) == 0) {
+        return execute_with_layout(argv);
+    }
+    return options->random ? check_random(options) : check_file(options);
+}

@@ -1,0 +1,105 @@
+/* model_run.c - `arenite model run`: a script in the model alone.
+ * Layer: cli (may use libc). */
+#include "cli/cli.h"
+#include "cli/model.h"
+#include "cli/model_world.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* ---- output for people --------------------------------------------------------------------- */
+
+static void print_view(const struct bindings *bindings, const struct model_view *view) {
+    char permissions[5];
+    state_permissions(view->flags, permissions);
+    char *start = state_place(bindings, view->start, view->start);
+    char *end = state_place(bindings, view->end, view->start);
+    printf("    %-14s %-14s %s %8" PRIu64 " kB resident", start, end, permissions, view->rss_kb);
+    for (int i = 0; i < VMA_FLAG_NAMES; i++) {
+        if ((view->flags & vma_flag_names[i].flag) != 0) {
+            printf(" %s", vma_flag_names[i].name);
+        }
+    }
+    putchar('\n');
+    free(start);
+    free(end);
+}
+
+static void print_state(const struct bindings *bindings, const struct model_state *state,
+                        const struct script_op *op, size_t number) {
+    const struct model_view sum = state_sum(state);
+    const char *signal = state_signal_name(state->signal);
+    printf("%zu: %s\n    %s, %s", number, op->text,
+           state->error == 0 ? "done" : script_errno_name(state->error),
+           signal == NULL ? "no signal" : signal);
+    if (state->minflt != UNKNOWN_COUNT) {
+        printf(", %" PRId64 " minor faults", state->minflt);
+    }
+    printf("; resident %" PRIu64 " kB, anonymous %" PRIu64 " kB, huge %" PRIu64
+           " kB, page tables %+" PRId64 " kB\n",
+           sum.rss_kb, sum.anon_kb, sum.ahp_kb, state->vmpte_kb);
+    for (size_t i = 0; i < state->view_count; i++) {
+        print_view(bindings, &state->views[i]);
+    }
+}
+
+/* ---- the run ------------------------------------------------------------------------------- */
+
+/* False, with a message, when the last state is not as the line says. */
+static bool check_expectation(const struct model_state *state, const struct script_op *op,
+                              const char *path) {
+    if (state_has(state, op->key, op->value)) {
+        return true;
+    }
+    char *held = state_value(state, op->key);
+    say("%s:%u: expected %s %s, but it is %s", path, op->line, script_key_names[op->key], op->value,
+        held);
+    free(held);
+    return false;
+}
+
+static bool run_script(struct world *world, const struct script *script,
+                       const struct model_options *options) {
+    bool as_expected = true;
+    size_t number = 0;
+    for (size_t i = 0; i < script->op_count; i++) {
+        const struct script_op *op = &script->ops[i];
+        if (op->verb == SCRIPT_EXPECT) {
+            as_expected &= check_expectation(&world->state, op, options->file);
+            continue;
+        }
+        world_run(world, op);
+        number++;
+        if (options->json) {
+            state_print_json(stdout, &world->bindings, &world->state, op, number);
+        } else {
+            print_state(&world->bindings, &world->state, op, number);
+        }
+    }
+    return as_expected;
+}
+
+int model_run(const struct model_options *options) {
+    struct script script;
+    if (!script_read(&script, options->file)) {
+        return CLI_FAILED;
+    }
+    const struct personality personality = model_personality(options);
+    struct scene scene;
+    scene_default(&scene, &personality);
+    struct world world;
+    int status = CLI_FAILED;
+    if (world_init(&world, &script, &scene, &personality, options->index, MODEL_FRAMES)) {
+        status = run_script(&world, &script, options) ? CLI_OK : CLI_FAILED;
+        world_destroy(&world);
+    } else {
+        say("not enough memory for the model");
+    }
+    if (script.bad_line != 0) {
+        fflush(stdout);
+        model_say_bad_line(&script, options->file);
+        status = CLI_USAGE;
+    }
+    script_destroy(&script);
+    return status;
+}
