@@ -1,0 +1,161 @@
+#!/bin/sh
+# The tables of faults, huge pages, fork and page tables that were measured on a kernel.
+set -eu
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib_golden.sh"
+
+golden touching <<'END'
+mmap A 64p rw- fixed at W
+write A 16p
+expect minflt 16
+expect rss_kb 64
+expect anon_kb 64
+read A+16p 16p
+expect minflt 16
+expect rss_kb 64
+write A+16p 16p
+expect minflt 16
+expect rss_kb 128
+madvise A 16p dontneed
+expect minflt 0
+expect rss_kb 64
+write A 16p
+expect minflt 16
+madvise A 16p free
+expect rss_kb 128
+write A 16p
+expect minflt 0
+mprotect A 16p r--
+mprotect A 16p rw-
+write A 16p
+expect minflt 0
+END
+golden populating <<'END'
+mmap A 16p rw- fixed at W
+madvise A 16p populate_read
+expect minflt 16
+expect rss_kb 0
+write A 16p
+expect minflt 16
+mmap B 16p rw- populate fixed at W+2M
+expect minflt 16
+mmap C 16p r-- populate fixed at W+4M
+expect minflt 16
+expect rss_kb 128
+mmap D 16p rw- locked fixed at W+6M
+expect minflt 16
+END
+golden refused <<'END'
+mmap A 16p --- fixed at W
+read A 1p
+expect signal SEGV_ACCERR
+expect minflt 0
+write W+16p 1p
+expect signal SEGV_MAPERR
+mprotect A 16p r--
+write A 1p
+expect signal SEGV_ACCERR
+mprotect A 16p rw-
+write A 16p
+madvise A+4p 4p guard_install
+expect minflt 0
+expect vmas 1
+expect rss_kb 48
+read A+4p 1p
+expect signal SEGV_MAPERR
+expect minflt 0
+END
+golden huge <<'END'
+mmap A 4M rw- fixed at W
+madvise A 4M hugepage
+write A 1p
+expect minflt 1
+expect rss_kb 2048
+expect ahp_kb 2048
+expect vmpte_kb 8
+read A+2M 1p
+expect minflt 1
+expect rss_kb 2048
+expect vmpte_kb 12
+write A+2M 1p
+expect minflt 1
+expect rss_kb 4096
+madvise A 1M dontneed
+expect ahp_kb 2048
+expect vmpte_kb 12
+madvise A+2M 2M dontneed
+expect ahp_kb 0
+expect vmpte_kb 8
+END
+golden huge_misaligned <<'END'
+mmap A 2048p rw- fixed at W+1p
+madvise A 2048p hugepage
+write A 2048p
+expect minflt 515
+expect ahp_kb 6144
+expect vmpte_kb 24
+END
+golden huge_fork <<'END'
+mmap A 2M rw- fixed at W
+madvise A 2M hugepage
+write A 1p
+fork
+in child
+write A 2M
+expect minflt 512
+expect ahp_kb 0
+exit
+write A 2M
+expect minflt 1
+expect ahp_kb 2048
+END
+golden forked <<'END'
+mmap A 8p rw- fixed at W
+mmap B 8p rw- fixed at W+2M
+write A 8p
+read B 8p
+fork
+in child
+expect vmpte_kb 8
+read A 8p
+expect minflt 0
+write A 4p
+expect minflt 4
+read B 8p
+expect minflt 8
+mmap C 4p rw- fixed at W+8p
+expect vmas 3
+in parent
+write A 8p
+expect minflt 8
+mmap C 4p rw- fixed at W+8p
+expect vmas 2
+END
+golden wiped <<'END'
+mmap A 4p rw- fixed at W
+write A 4p
+madvise A 4p wipeonfork
+fork
+in child
+expect rss_kb 0
+read A 4p
+expect minflt 4
+expect rss_kb 0
+END
+golden tables <<'END'
+mmap A 4M rw- fixed at W
+write A 1p
+expect vmpte_kb 8
+write A+2M 1p
+expect vmpte_kb 12
+madvise A 2M dontneed
+expect vmpte_kb 8
+madvise A+2M 1M dontneed
+expect vmpte_kb 8
+munmap A+2M 1M
+expect vmpte_kb 8
+munmap A+3M 1M
+expect vmpte_kb 4
+munmap A 2M
+expect vmpte_kb 0
+END

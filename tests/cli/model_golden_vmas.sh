@@ -1,0 +1,180 @@
+#!/bin/sh
+# The rules of merging, placing, moving and growing that were measured on a kernel.
+set -eu
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib_golden.sh"
+
+golden merging <<'END'
+mmap A 4p rw- fixed at W
+mmap B 4p rw- fixed at W+4p
+expect vmas 1
+write A 4p
+mmap C 4p rw- fixed at W+8p
+expect vmas 1
+END
+golden not_merging <<'END'
+mmap A 4p rw- fixed at W
+mmap C 4p rw- fixed at W+8p
+write A 1p
+write C 1p
+mmap B 4p rw- fixed at W+4p
+expect vmas 2
+write B 1p
+expect vmas 2
+END
+golden one_side_faulted <<'END'
+mmap A 4p rw- fixed at W
+mmap C 4p rw- fixed at W+8p
+write A 1p
+mmap B 4p rw- fixed at W+4p
+expect vmas 1
+END
+golden rights_and_back <<'END'
+mmap A 12p rw- fixed at W
+mprotect A+4p 4p r--
+expect vmas 3
+write A 1p
+write A+8p 1p
+mprotect A+4p 4p rw-
+expect vmas 2
+END
+golden flags_split <<'END'
+mmap A 12p rw- fixed at W
+madvise A+4p 4p random
+expect vmas 3
+madvise A+4p 4p normal
+expect vmas 1
+madvise A+4p 4p dontfork
+expect vmas 3
+madvise A+4p 4p dofork
+expect vmas 1
+madvise A+4p 4p hugepage
+expect vmas 3
+madvise A 12p nohugepage
+expect vmas 1
+mlock A+4p 4p
+expect vmas 3
+munlock A+4p 4p
+expect vmas 1
+mmap B 4p rw- noreserve fixed at W+12p
+expect vmas 2
+mmap C 4p rw- stack fixed at W+16p
+expect vmas 3
+END
+golden hole_and_back <<'END'
+mmap A 12p rw- fixed at W
+write A 12p
+munmap A+4p 4p
+expect vmas 2
+mmap B 4p rw- fixed at W+4p
+expect vmas 1
+END
+golden moving <<'END'
+mmap A 4p rw- fixed at W
+mmap B 4p rw- fixed at W+8p
+mremap A 4p 4p maymove to W+12p
+expect vmas 1
+mmap C 4p rw- fixed at W+2M
+write C 4p
+mremap C 4p 4p maymove to W+16p
+expect vmas 2
+expect rss_kb 16
+expect minflt 0
+mremap C 4p 4p maymove dontunmap to W+4M
+expect vmas 3
+expect errno 0
+mmap D 4p rw- fixed at W+6M
+mremap D 4p 4p maymove dontunmap
+expect errno 0
+END
+golden growing <<'END'
+mmap A 4p rw- fixed at W
+mremap A 4p 8p
+expect errno 0
+expect vmas 1
+mmap B 4p r-- fixed at W+8p
+mremap A 8p 12p
+expect errno ENOMEM
+mremap A 8p 12p maymove
+expect errno 0
+END
+golden hints <<'END'
+mmap A 4p rw- fixed at W
+mmap B 4p rw- fixed_noreplace at W
+expect errno EEXIST
+mmap C 4p rw- at W+1M
+expect vmas 2
+mmap D 512p rw-
+mmap E 513p rw-
+mmap F 4p rw- at W
+expect vmas 3
+END
+golden heap <<'END'
+brk +64K
+expect vmas 1
+write W 1p
+expect signal SEGV_MAPERR
+brk -32K
+expect errno 0
+brk +32K
+expect vmas 1
+END
+golden limits <<'END'
+rlimit data 1M
+mmap A 64K rw- fixed at W
+expect errno 0
+mmap B 2M rw- fixed at W+2M
+expect errno ENOMEM
+mmap C 2M r-- fixed at W+4M
+expect errno 0
+mprotect C 2M rw-
+expect errno ENOMEM
+rlimit as 4M
+mmap D 4M --- fixed at W+8M
+expect errno ENOMEM
+END
+golden account <<'END'
+mmap A 4p rw- fixed at W
+mmap B 4p r-- fixed at W+4p
+mprotect A 4p r--
+expect vmas 1
+mmap C 4p rw- fixed at W+2M
+write C 4p
+mmap D 4p r-- fixed at W+516p
+mprotect C 4p r--
+expect vmas 3
+END
+golden stack <<'END'
+stack 64K
+expect minflt 16
+stack 1M
+expect minflt 240
+rlimit stack 2M
+stack 4M
+expect signal SEGV_MAPERR
+rlimit stack 8M
+stack 4M
+expect signal null
+END
+golden errors <<'END'
+mmap A 4p rw- fixed at W
+munmap W+1 1p
+expect errno EINVAL
+mprotect W+4p 1p r--
+expect errno ENOMEM
+madvise W 8p dontneed
+expect errno ENOMEM
+mmap B 0 rw-
+expect errno EINVAL
+mremap W+8p 1p 2p
+expect errno EFAULT
+mremap A 4p 0
+expect errno EINVAL
+mlock W 8p
+expect errno ENOMEM
+madvise A 1p dontneed
+expect errno EINVAL
+mmap C 4p --- fixed at W+8p
+madvise C 4p populate_write
+expect errno EINVAL
+END
