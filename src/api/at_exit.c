@@ -1,4 +1,5 @@
-/* at_exit.c - the report of stats_at_exit: what memory a process has when it ends, and what for.
+/* at_exit.c - what happens when a process ends: the report of stats_at_exit (what memory it has,
+ * and what for), and a last look for damage.
  * Layer: api (includes thread and below).
  *
  * I1: in use + kept by threads + fast bins + bins + tops = heaps;
@@ -9,8 +10,17 @@
 #include "api/statistics.h"
 #include "base/format.h"
 #include "os/os.h"
+#include "os/report.h"
 #include "pages/meta.h"
 #include "pages/page_map.h"
+#include "thread/operation.h"
+#include "thread/slabs.h"
+
+#if defined(ARENITE_PREFIXED)
+#define LOOKS_AT_END false
+#else
+#define LOOKS_AT_END SLAB_CHECKS
+#endif
 
 #define STDERR_DESCRIPTOR 2
 #define TEXT_BYTES 2048
@@ -81,8 +91,33 @@ static void report(void) {
     (void)os_write(STDERR_DESCRIPTOR, page.text, page.length);
 }
 
-__attribute__((destructor)) static void report_at_exit(void) {
+/* ---- a last look ---------------------------------------------------------------------------- */
+
+/* Free slots that are looked at: some ten microseconds. */
+#define LAST_LOOK_SLOTS ((size_t)1024)
+
+/* What was written to free slots of this thread, and of those that have ended, would be noticed
+ * when they are handed out again; now is the last time. Not where the process ends within an
+ * operation, nor in the library that shares a process with another malloc. */
+static void look_for_damage(void) {
+    size_t budget = LAST_LOOK_SLOTS;
+    const struct slot *damage = NULL;
+    report_caller = NULL;
+    if (operation_enter() && thread_own->attached != 0) {
+        damage = slabs_find_damage(thread_own, &budget);
+        damage = damage == NULL ? depot_find_damage(&budget) : damage;
+    }
+    operation_leave();
+    if (damage != NULL) {
+        report_misuse("a free block, or what lies beside one, was written to", damage);
+    }
+}
+
+__attribute__((destructor)) static void end(void) {
     if (options_get(OPTION_STATS_AT_EXIT) != 0) {
         report();
+    }
+    if (LOOKS_AT_END) {
+        look_for_damage();
     }
 }

@@ -4,12 +4,19 @@
 
 #include "chunk/quick.h"
 
+#include <string.h>
+
 #define SEAL_BYTES ((size_t)32)
 
-/* Never 0: a string's end that is one byte too far is what a seal mostly has to show. */
-static unsigned char seal_byte(uintptr_t address) {
-    uintptr_t mixed = (address ^ quick_secret) * (uintptr_t)UINT64_C(0x9e3779b97f4a7c15);
-    return (unsigned char)(mixed >> (8 * sizeof mixed - 8)) | 1;
+struct seal {
+    uint64_t words[SEAL_BYTES / sizeof(uint64_t)];
+};
+
+/* No byte of it is 0: a string's end that is one byte too far is what it mostly has to show. */
+static struct seal seal_of(const struct mapped_block *block) {
+    uint64_t mixed = (block->memory ^ quick_secret) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t word = (mixed ^ mixed >> 32) | UINT64_C(0x0101010101010101);
+    return (struct seal){{word, word, word, word}};
 }
 
 static size_t seal_length(const struct mapped_block *block) {
@@ -18,19 +25,13 @@ static size_t seal_length(const struct mapped_block *block) {
 }
 
 void mapped_seal_write(const struct mapped_block *block) {
-    unsigned char *end = (unsigned char *)(block->memory + block->request);
-    for (size_t i = 0; i < seal_length(block); i++) {
-        end[i] = seal_byte((uintptr_t)&end[i]);
-    }
+    struct seal seal = seal_of(block);
+    memcpy((void *)(block->memory + block->request), &seal, seal_length(block));
 }
 
 bool mapped_seal_is_whole(const struct mapped_block *block) {
-    const unsigned char *end = (const unsigned char *)(block->memory + block->request);
-    bool whole = true;
-    for (size_t i = 0; i < seal_length(block); i++) {
-        whole = whole && end[i] == seal_byte((uintptr_t)&end[i]);
-    }
-    return whole;
+    struct seal seal = seal_of(block);
+    return memcmp((const void *)(block->memory + block->request), &seal, seal_length(block)) == 0;
 }
 
 /* The blocks unmapped last: a second free of one is called so. Others may write meanwhile, which

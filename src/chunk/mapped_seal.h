@@ -4,8 +4,9 @@
  *   memory                  memory + request
  *   | what was asked for    | seal, 32 bytes | rest of the page |
  *
- * The seal is a function of its address and a secret, so that no copy of it is another's. It shares
- * its page with the block's last bytes (the header in front makes it so for whole pages, too). */
+ * The seal is a function of the block's address and a secret, so that no copy of it is another's.
+ * It shares its page with the block's last bytes (the header in front makes it so for whole pages,
+ * too). */
 #ifndef ARENITE_CHUNK_MAPPED_SEAL_H
 #define ARENITE_CHUNK_MAPPED_SEAL_H
 

@@ -13,8 +13,8 @@ void medium_abandon(struct medium_lists *lists, const struct quick_slot *slot) {
     memset(lists, 0, sizeof *lists);
 }
 
-bool medium_holds(const struct medium_lists *lists, size_t index, const struct quick_slot *slot) {
-    const struct quick_slot *at = lists->head[index];
+bool medium_holds(struct medium_lists *lists, size_t bytes, const struct quick_slot *slot) {
+    const struct quick_slot *at = medium_list_of(lists, bytes)->head;
     size_t most = lists->held_bytes / MEDIUM_MIN_BYTES;
     for (size_t steps = 0; at != NULL && steps <= most; steps++) {
         if (at == slot) {
@@ -28,18 +28,29 @@ bool medium_holds(const struct medium_lists *lists, size_t index, const struct q
     return false;
 }
 
-const char *medium_audit(const struct medium_lists *lists) {
-    size_t held = 0;
-    for (size_t i = 0; i < MEDIUM_LISTS; i++) {
-        for (const struct quick_slot *at = lists->head[i]; at != NULL; at = quick_slot_next(at)) {
-            if (chunk_bytes(chunk_of_memory(at)) != medium_bytes(i)) {
-                return "a chunk in a medium list has another size";
-            }
-            held += medium_bytes(i);
-            if (at->key != quick_secret || held > lists->held_bytes) {
-                return "a medium list holds an unkeyed chunk or more than is counted";
-            }
+static const char *audit_list(struct medium_lists *lists, const struct medium_list *list,
+                              size_t *held_bytes) {
+    for (const struct quick_slot *at = list->head; at != NULL; at = quick_slot_next(at)) {
+        if (chunk_bytes(chunk_of_memory(at)) != list->bytes ||
+            medium_list_of(lists, list->bytes) != list) {
+            return "a chunk in a medium list has another size";
+        }
+        *held_bytes += list->bytes;
+        if (at->key != quick_secret || *held_bytes > lists->held_bytes) {
+            return "a medium list holds an unkeyed chunk or more than is counted";
         }
     }
-    return held == lists->held_bytes ? NULL : "the medium lists do not add up to their sum";
+    return NULL;
+}
+
+const char *medium_audit(struct medium_lists *lists) {
+    size_t held_bytes = 0;
+    const char *error = NULL;
+    for (size_t i = 0; i < MEDIUM_LISTS && error == NULL; i++) {
+        error = audit_list(lists, &lists->lists[i], &held_bytes);
+    }
+    if (error == NULL && held_bytes != lists->held_bytes) {
+        error = "the medium lists do not add up to their sum";
+    }
+    return error;
 }

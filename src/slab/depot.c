@@ -213,6 +213,21 @@ static const char *audit_one(const struct slab *slab) {
     return slab_audit(slab);
 }
 
+const struct slot *depot_find_damage(size_t *budget) {
+    const struct slot *damage = NULL;
+    if (!lock_try(&lock, LOCK_RANK_DEPOT)) {
+        return NULL;
+    }
+    for (const struct slab *slab = depot_records; slab != NULL && damage == NULL && *budget != 0;
+         slab = slab->next_record) {
+        if (slab->state != SLAB_UNUSED && slab->owner == depot_owner) {
+            damage = slab_find_damage(slab, budget);
+        }
+    }
+    depot_unlock();
+    return damage;
+}
+
 const char *depot_audit(void) {
     const char *error = NULL;
     depot_lock();

@@ -64,6 +64,9 @@ INLINE struct slab *slab_at(const void *address) {
     return page_entry_kind(entry) == PAGE_RUN ? page_entry_run(entry) : NULL;
 }
 
+/* slab_find_damage of the depot's slabs; looks at nothing if the lock cannot be had at once. */
+const struct slot *depot_find_damage(size_t *budget);
+
 /* NULL when I1 and I2 hold and every slab here passes its audit; else the first broken one. */
 const char *depot_audit(void);
 

@@ -45,10 +45,9 @@ void slab_format(struct slab *slab, size_t class_index, uint64_t seed) {
     uint64_t mixed = mix(seed ^ (uint64_t)slab->start);
     size_t colour = slab->start / class_span_bytes(class_index) % class_colours(class_index);
     struct slot *guard = (struct slot *)slab->start;
-    guard->next = 0;
-    guard->tag = 0;
     slab->origin =
         slab->start + class_first_offset(class_index) + colour * class_alignment(class_index);
+    memset(guard, 0, slab->origin - slab->start);
     slab->slot_bytes = (uint32_t)class_bytes(class_index);
     slab->span_bytes = (uint32_t)class_span_bytes(class_index);
     slab->inverse = inverse_of(slab->slot_bytes);
@@ -156,19 +155,43 @@ void slab_recount(struct slab *slab) {
     slab->until = (int32_t)((uint32_t)(slab->carved) - free_slots);
 }
 
-static bool is_all_zero(const unsigned char *bytes, size_t count) {
+/* Of whole words. */
+static bool is_all_zero(uintptr_t start, size_t bytes) {
+    const uint64_t *words = (const uint64_t *)start;
     size_t i = 0;
-    while (i < count && bytes[i] == 0) {
+    while (i < bytes / sizeof *words && words[i] == 0) {
         i++;
     }
-    return i == count;
+    return i == bytes / sizeof *words;
 }
 
 /* A fresh slot is what its word says, of a slab that knows what it was cut from. */
 static bool is_truly_fresh(const struct slab *slab, const struct slot *slot) {
     size_t links = offsetof(struct slot, next_remote);
-    return slab->is_zero &&
-           is_all_zero((const unsigned char *)slot + links, slab->slot_bytes - links);
+    return slab->is_zero && is_all_zero((uintptr_t)slot + links, slab->slot_bytes - links);
+}
+
+static bool is_guard_whole(const struct slab *slab) {
+    return is_all_zero(slab->start, slab->origin - slab->start);
+}
+
+const struct slot *slab_find_damage(const struct slab *slab, size_t *budget) {
+    const struct slot *guard = (const struct slot *)slab->start;
+    uint32_t free_slots = 0;
+    if (!is_guard_whole(slab)) {
+        return guard;
+    }
+    for (const struct slot *at = slab->free; at != guard; at = next_of(slab, at)) {
+        if (!is_list_slot(slab, at) || (slot_is_fresh(at) && !is_truly_fresh(slab, at))) {
+            return at;
+        }
+        if (*budget == 0) {
+            return NULL;
+        }
+        (*budget)--;
+        free_slots++;
+    }
+    return free_slots + slab_live(slab) == slab->carved ? NULL : guard;
 }
 
 const char *slab_audit(const struct slab *slab) {
@@ -185,8 +208,8 @@ const char *slab_audit(const struct slab *slab) {
             return "a slot that was never handed out is not zero";
         }
     }
-    if (guard->tag != 0 || guard->next != 0) {
-        return "a slab's guard slot was written to";
+    if (!is_guard_whole(slab)) {
+        return "what lies in front of a slab's slots was written to";
     }
     if (slab->tag != slab->mark) {
         return "a slab's tag is not its mark";

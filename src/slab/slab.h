@@ -27,7 +27,7 @@
  *
  * I1: live slots + free slots = carved slots, with slots under way between threads counted live.
  * I2: every free slot is carved, exact, and in the list once.
- * I3: the guard slot is zero.
+ * I3: all that lies in front of the first slot, the guard slot first, is zero.
  * I4: tag and mark are equal.
  * I5: a listed slot that is fresh is zero beyond its first two words. */
 #ifndef ARENITE_SLAB_SLAB_H
@@ -272,6 +272,10 @@ void slab_recount(struct slab *slab);
 
 /* The list's first word is damaged: reports that. */
 void slab_report_damage(const struct slab *slab);
+
+/* The first place where something was written to free slots or in front of the slots; NULL: none
+ * found. Looks at so many slots at most, and takes them off. Owner only. */
+const struct slot *slab_find_damage(const struct slab *slab, size_t *budget);
 
 /* NULL when I1-I5 hold, else the first broken one. Owner only. */
 const char *slab_audit(const struct slab *slab);

@@ -45,10 +45,10 @@ static COLD bool chunk_is_listed(const struct chunk *chunk) {
     const struct quick_slot *slot = chunk_memory(chunk);
     const struct thread *thread = thread_own;
     size_t quick = quick_index(chunk_bytes(chunk));
-    size_t medium = medium_index(chunk_bytes(chunk));
+    size_t bytes = chunk_bytes(chunk);
     return (quick < QUICK_LISTS && quick_holds(&thread->quick, quick, slot)) ||
-           (medium < MEDIUM_LISTS && thread->medium != NULL &&
-            medium_holds(thread->medium, medium, slot)) ||
+           (medium_serves(bytes) && thread->medium != NULL &&
+            medium_holds(thread->medium, bytes, slot)) ||
            has_plausible_link(slot);
 }
 
@@ -236,18 +236,27 @@ static size_t medium_share(void) {
 }
 
 /* Handlers must not see a list half changed: each step is an operation of its own. */
-static void *take_medium(struct medium_lists *lists, size_t index) {
+static void *take_medium(struct medium_lists *lists, struct medium_list *list) {
     operation_enter();
-    void *memory = medium_pop(lists, index);
+    void *memory = medium_pop(lists, list);
     operation_leave();
     return memory;
 }
 
 void *thread_pop_medium(size_t bytes) {
     struct medium_lists *lists = thread_current->medium;
-    size_t index = medium_index(bytes);
-    bool is_there = lists != NULL && index < MEDIUM_LISTS && lists->head[index] != NULL;
-    return is_there ? take_medium(lists, index) : NULL;
+    if (lists == NULL || !medium_serves(bytes)) {
+        return NULL;
+    }
+    struct medium_list *list = medium_list_of(lists, bytes);
+    return list->head != NULL && list->bytes == bytes ? take_medium(lists, list) : NULL;
+}
+
+static void flush_list(struct medium_lists *lists, struct medium_list *list) {
+    void *memory;
+    while (list->head != NULL && (memory = take_medium(lists, list)) != NULL) {
+        thread_free_chunk(heap_find(memory), chunk_of_memory(memory));
+    }
 }
 
 bool thread_flush_medium(struct thread *thread) {
@@ -256,32 +265,56 @@ bool thread_flush_medium(struct thread *thread) {
         return false;
     }
     for (size_t i = 0; i < MEDIUM_LISTS; i++) {
-        void *memory;
-        while (lists->head[i] != NULL && (memory = take_medium(lists, i)) != NULL) {
-            thread_free_chunk(heap_find(memory), chunk_of_memory(memory));
-        }
+        flush_list(lists, &lists->lists[i]);
     }
     return true;
 }
 
-static bool keep_medium(struct thread *thread, size_t index, void *memory) {
+/* Makes room for so many bytes; false when they are more than a thread keeps. */
+static bool make_room(struct thread *thread, size_t bytes) {
+    size_t share = medium_share();
+    if (bytes > share) {
+        return false;
+    }
+    if (UNLIKELY(thread->medium->held_bytes + bytes > share)) {
+        thread_flush_medium(thread);
+    }
+    return true;
+}
+
+/* The list is another size's: that one's chunks go home. */
+static void rename_list(struct medium_lists *lists, struct medium_list *list, size_t bytes) {
+    flush_list(lists, list);
+    operation_enter();
+    list->bytes = bytes;
+    operation_leave();
+}
+
+/* A size that is freed for the first time is only remembered: programs whose sizes do not repeat
+ * would fill the lists in vain. */
+static bool keep_medium(struct thread *thread, void *memory, size_t bytes) {
     struct medium_lists *lists = medium_of(thread);
     if (lists == NULL) {
         return false;
     }
-    if (UNLIKELY(lists->held_bytes > medium_share())) {
-        thread_flush_medium(thread);
+    struct medium_list *list = medium_list_of(lists, bytes);
+    if (list->bytes != bytes) {
+        rename_list(lists, list, bytes);
+        return false;
+    }
+    if (!make_room(thread, bytes)) {
+        return false;
     }
     operation_enter();
-    medium_push(lists, index, memory);
+    medium_push(lists, list, memory);
     operation_leave();
     return true;
 }
 
 bool thread_push_medium(struct chunk *chunk) {
-    size_t index = medium_index(chunk_bytes(chunk));
-    return index < MEDIUM_LISTS && thread_depth == 0 &&
-           keep_medium(thread_current, index, chunk_memory(chunk));
+    size_t bytes = chunk_bytes(chunk);
+    return medium_serves(bytes) && thread_depth == 0 &&
+           keep_medium(thread_current, chunk_memory(chunk), bytes);
 }
 
 static void free_mapped(void *memory) {

@@ -351,6 +351,30 @@ bool slabs_trim(struct thread *thread) {
     return any;
 }
 
+/* ---- damage ---------------------------------------------------------------------------------- */
+
+static const struct slot *find_damage_in(const struct list *list, size_t *budget) {
+    const struct slot *damage = NULL;
+    for (struct list_link *link = list->first; link != NULL && damage == NULL && *budget != 0;
+         link = link->next) {
+        damage = slab_find_damage(slab_of(link), budget);
+    }
+    return damage;
+}
+
+const struct slot *slabs_find_damage(const struct thread *thread, size_t *budget) {
+    const struct slot *damage = NULL;
+    for (size_t i = 1; i < SLAB_CLASSES && damage == NULL && *budget != 0; i++) {
+        if (thread->active[i] != &slab_none) {
+            damage = slab_find_damage(thread->active[i], budget);
+        }
+        for (size_t group = 0; group < SLAB_GROUPS && damage == NULL; group++) {
+            damage = find_damage_in(&thread->partial[i][group], budget);
+        }
+    }
+    return damage;
+}
+
 /* ---- audit ---------------------------------------------------------------------------------- */
 
 static const char *audit_listed(const struct slab *slab, enum slab_state state) {

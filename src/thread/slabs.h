@@ -61,6 +61,9 @@ void slabs_release_list(struct list *empty);
  * some. */
 bool slabs_trim(struct thread *thread);
 
+/* slab_find_damage of the active and the partial slabs. */
+const struct slot *slabs_find_damage(const struct thread *thread, size_t *budget);
+
 /* NULL when I1, I2 and every slab's own audit hold, else the first broken one. */
 const char *slabs_audit(const struct thread *thread);
 

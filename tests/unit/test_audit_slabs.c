@@ -197,7 +197,7 @@ static const struct damage {
     DAMAGE(wild_first, "a slab's list holds something that is no free slot"),
     DAMAGE(short_list, "a slab's live and free slots do not add up"),
     DAMAGE(lost_count, "a slab's live and free slots do not add up"),
-    DAMAGE(guard_written, "a slab's guard slot was written to"),
+    DAMAGE(guard_written, "what lies in front of a slab's slots was written to"),
     DAMAGE(wrong_mark, "a slab's list holds something that is no free slot"),
     DAMAGE(page_map_lost, "the page map does not lead to a slab's record"),
     DAMAGE(moved_start, "the page map does not lead to a slab's record"),
