@@ -20,6 +20,7 @@
 #include "chunk/heap.h"
 #include "chunk/keep.h"
 #include "chunk/mapped.h"
+#include "thread/large.h"
 #include "thread/operation.h"
 
 #include "arenite/arenite.h"
@@ -286,6 +287,9 @@ static bool audit_thread(struct walk *walk, const struct walk_thread *at, void *
         return false;
     }
     const char *error = quick_audit(&thread->quick, params.quick_count);
+    if (error == NULL && thread_depth == 1) {
+        error = large_audit(thread);
+    }
     return error == NULL || walk_fail(walk, error, at->address);
 }
 

@@ -11,6 +11,8 @@
 #include "api/names.h"
 #include "api/start.h"
 
+#include "thread/large.h"
+
 #include "arenite/arenite.h"
 
 #include <errno.h>
@@ -32,7 +34,10 @@ static void *pop_chunk(size_t bytes) {
     if (index < QUICK_LISTS) {
         return quick_pop(&thread_current->quick, index);
     }
-    return bytes <= REQUEST_MAX_BYTES ? thread_pop_medium(chunk_bytes_for(bytes)) : NULL;
+    if (bytes >= REGION_MIN_BYTES) {
+        return bytes <= REQUEST_MAX_BYTES ? large_pop(bytes, false) : NULL;
+    }
+    return thread_pop_medium(chunk_bytes_for(bytes));
 }
 
 /* From the active slab of a class above the small ones. */
@@ -105,7 +110,7 @@ void entry_free_for(void *memory, const void *caller) {
     }
     report_caller = caller;
     struct heap *heap = entry_find_heap(memory);
-    if (heap != NULL && free_chunk(heap, chunk_of_memory(memory))) {
+    if (heap != NULL ? free_chunk(heap, chunk_of_memory(memory)) : large_push(memory)) {
         return;
     }
     struct block block = entry_find_block(memory, "free", caller);

@@ -3,6 +3,7 @@
 #include "chunk/trim.h"
 #include "api/names.h"
 #include "api/start.h"
+#include "thread/large.h"
 #include "thread/operation.h"
 #include "thread/remote.h"
 #include "thread/slabs.h"
@@ -17,6 +18,7 @@ static bool trim_everything(size_t pad_bytes) {
     bool released = remote_collect(thread);
     released |= thread_flush_medium(thread);
     released |= slabs_trim(thread);
+    released |= large_release(thread);
     released |= depot_trim();
     released |= page_heap_purge(0) != 0;
     released |= page_heap_release_empty() != 0;

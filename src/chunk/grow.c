@@ -86,6 +86,8 @@ int arena_grow(const struct chunk_caller *caller, size_t bytes, struct chunk **m
     bool try_mapping = bytes >= params_mmap_threshold() && mapped_is_allowed();
     *mapped = try_mapping ? mapped_alloc(bytes) : NULL;
     if (*mapped != NULL) {
+        keep_note_growth(caller->arena, bytes);
+        keep_note(caller->arena);
         return 0;
     }
     if (caller->arena == &main_arena) {

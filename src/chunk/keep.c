@@ -53,6 +53,22 @@ void keep_enter_large(struct keep *keep, struct chunk *chunk, size_t bytes,
     *clean_place(chunk) = range;
 }
 
+void keep_note_mapped(struct arena *arena, size_t bytes) {
+    if (arena->keep != NULL && arena_lock(arena)) {
+        keep_note_growth(arena, bytes);
+        keep_note(arena);
+        arena_unlock(arena);
+    }
+}
+
+void keep_note_unmapped(struct arena *arena, size_t bytes) {
+    if (arena->keep != NULL && arena_lock(arena)) {
+        arena->keep->removed_bytes += bytes;
+        keep_note(arena);
+        arena_unlock(arena);
+    }
+}
+
 /* ---- audit ---------------------------------------------------------------------------------- */
 
 static bool is_sound(const struct chunk *chunk, size_t bytes) {

@@ -17,7 +17,8 @@
  * I1: binned_bytes is the sum of the chunks in bins, clean_bytes of their clean ranges.
  * I2: a clean range consists of whole pages inside its chunk, behind the range's own place.
  * I3: the level is binned_bytes + top + removed_bytes: taking memory off a heap's end, and getting
- *     it again, does not change it.
+ *     it again, does not change it. Blocks that were mapped and have gone count there, too: the
+ *     next of their size may come from a heap.
  * All functions: under the arena's lock. */
 #ifndef ARENITE_CHUNK_KEEP_H
 #define ARENITE_CHUNK_KEEP_H
@@ -125,6 +126,10 @@ INLINE void keep_note_growth(struct arena *arena, size_t bytes) {
         arena->keep->removed_bytes -= bytes < removed ? bytes : removed;
     }
 }
+
+/* A block of this arena's threads that is a mapping of its own has come, or gone. Take the lock. */
+void keep_note_mapped(struct arena *arena, size_t bytes);
+void keep_note_unmapped(struct arena *arena, size_t bytes);
 
 /* NULL when I1 and I2 hold, else the first broken one. */
 const char *keep_audit(struct arena *arena);

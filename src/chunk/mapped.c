@@ -17,10 +17,8 @@ struct mapped_totals mapped_counts;
 /* A signal handler may interrupt the holder of the lock, who then cannot go on before the handler
  * returns. The handler reads the table as it is: each store to it leaves every block where it can
  * be found. What it maps is noted as pending and what it frees as deferred, until the holder goes
- * on and drops the lock.
- *
- * Who holds it is signed after taking it and cleared before dropping it. A handler that finds the
- * lock taken but unsigned for so long has interrupted its thread just there. */
+ * on and drops the lock. Who holds it is signed after taking it and cleared before dropping it. A
+ * handler that finds it taken but unsigned for so long has interrupted its thread just there. */
 #define UNSIGNED_TRIES 2000u
 #define PENDING_MAX 64
 #define PENDING_RESERVED ((uintptr_t)1)
@@ -193,7 +191,7 @@ static void unpromise(void) {
 
 /* Enters a mapping whose user address is `lead` bytes and a header in; a place is promised. */
 static void enter(uintptr_t start, size_t bytes, size_t lead) {
-    struct mapped_block block = {start + lead + CHUNK_HEADER_BYTES, start, bytes, 0};
+    struct mapped_block block = {start + lead + CHUNK_HEADER_BYTES, start, bytes, 0, NULL};
     lock_surely();
     mapped_table_put(&mapped_blocks, &block);
     count_in(bytes);
@@ -216,6 +214,9 @@ void mapped_seal(void *memory, size_t request) {
         block.request = request;
         mapped_seal_write(&block);
         mapped_table_replace(&mapped_blocks, &block);
+        if (block.region != NULL) {
+            block.region->request = request;
+        }
     }
     unlock();
 }
@@ -237,9 +238,11 @@ static void check_block(const struct mapped_block *block) {
 /* Takes the block out of the table: from then on it is the caller's alone, who may enter it again
  * or must unpromise its place. The lock is held. */
 static bool leave_locked(const void *memory, struct mapped_block *block) {
-    bool found = mapped_table_find(&mapped_blocks, (uintptr_t)memory, block);
+    bool found =
+        mapped_table_find(&mapped_blocks, (uintptr_t)memory, block) && !mapped_is_cached(block);
     if (found) {
         check_block(block);
+        region_leave(block->region);
         mapped_table_take(&mapped_blocks, (uintptr_t)memory, block);
         set_count(mapped_counts.count - 1);
         mapped_counts.bytes -= block->bytes;
@@ -269,6 +272,33 @@ static void unmap(uintptr_t start, size_t bytes) {
         mapped_counts.stuck_bytes += bytes;
         unlock();
     }
+}
+
+bool mapped_associate(void *memory, struct region *region) {
+    if (!lock()) {
+        return false;
+    }
+    struct mapped_block *block = mapped_table_at(&mapped_blocks, (uintptr_t)memory);
+    bool is_free = block != NULL && block->region == NULL;
+    if (is_free) {
+        region_open(region, block->memory, block->start + block->bytes, block->request);
+        block->region = region;
+    }
+    unlock();
+    return is_free;
+}
+
+bool mapped_dissociate(struct region *region) {
+    lock_surely();
+    struct mapped_block *block = mapped_table_at(&mapped_blocks, region->memory);
+    bool is_its = block != NULL && block->region == region;
+    if (is_its) {
+        block->request = region_has_seal(region) ? block->request : 0;
+        block->region = NULL;
+    }
+    region_set_state(region, REGION_EMPTY);
+    unlock();
+    return is_its;
 }
 
 bool mapped_is_allowed(void) {

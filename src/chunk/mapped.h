@@ -22,13 +22,14 @@
 #ifndef ARENITE_CHUNK_MAPPED_H
 #define ARENITE_CHUNK_MAPPED_H
 
-#include "chunk/chunk.h"
+#include "chunk/region.h"
 
 struct mapped_block {
-    uintptr_t memory; /* the user's address; the key */
-    uintptr_t start;  /* of the mapping */
-    size_t bytes;     /* of the mapping */
-    size_t request;   /* bytes that the user asked for; 0: not sealed */
+    uintptr_t memory;      /* the user's address; the key */
+    uintptr_t start;       /* of the mapping */
+    size_t bytes;          /* of the mapping */
+    size_t request;        /* bytes that the user asked for; 0: not sealed */
+    struct region *region; /* slot of the thread that keeps it, NULL: nobody's */
 };
 
 struct mapped_totals {
@@ -36,6 +37,17 @@ struct mapped_totals {
     size_t count_max, bytes_max; /* since the start */
     size_t stuck_bytes;          /* freed, but the kernel refused to unmap */
 };
+
+/* Makes an empty slot, by its owner, that of a live block which has none; false when there is no
+ * such block. */
+bool mapped_associate(void *memory, struct region *region);
+/* Empties a slot: the block is nobody's. False when it was not the slot's. */
+bool mapped_dissociate(struct region *region);
+
+/* Freed by the thread that keeps it. */
+INLINE bool mapped_is_cached(const struct mapped_block *block) {
+    return block->region != NULL && region_state(block->region) == REGION_CACHED;
+}
 
 /* Whether params.mmap_max allows another mapped chunk. */
 bool mapped_is_allowed(void);

@@ -69,23 +69,28 @@ void mapped_table_put(struct mapped_table *table, const struct mapped_block *blo
     slot->start = block->start;
     slot->bytes = block->bytes;
     slot->request = block->request;
+    slot->region = block->region;
     compiler_fence();
     slot->memory = block->memory;
     table->promised--;
     table->live++;
 }
 
+struct mapped_block *mapped_table_at(const struct mapped_table *table, uintptr_t memory) {
+    if (table->live == 0 || memory == 0) {
+        return NULL;
+    }
+    struct mapped_block *slot = &table->slots[slot_of(table, memory)];
+    return slot->memory != 0 ? slot : NULL;
+}
+
 bool mapped_table_find(const struct mapped_table *table, uintptr_t memory,
                        struct mapped_block *block) {
-    if (table->live == 0 || memory == 0) {
-        return false;
+    const struct mapped_block *slot = mapped_table_at(table, memory);
+    if (slot != NULL) {
+        *block = *slot;
     }
-    const struct mapped_block *slot = &table->slots[slot_of(table, memory)];
-    if (slot->memory == 0) {
-        return false;
-    }
-    *block = *slot;
-    return true;
+    return slot != NULL;
 }
 
 /* Empties a slot and moves back every follower that the hole would cut off from its home. */

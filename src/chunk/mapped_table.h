@@ -33,6 +33,9 @@ void mapped_table_put(struct mapped_table *table, const struct mapped_block *blo
 /* The promise is not needed any more. */
 void mapped_table_unpromise(struct mapped_table *table);
 
+/* The entry itself, valid until the table changes; NULL. */
+struct mapped_block *mapped_table_at(const struct mapped_table *table, uintptr_t memory);
+
 /* Copies a block out, or takes it out and promises its place; false when it is not there. */
 bool mapped_table_find(const struct mapped_table *table, uintptr_t memory,
                        struct mapped_block *block);

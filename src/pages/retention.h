@@ -34,8 +34,8 @@
 struct retention {
     size_t high_bytes;
     size_t fall_bytes;
-    size_t former_fall_bytes; /* of the window before */
-    uint64_t window_ns;       /* when this window began */
+    size_t former_bytes; /* of the window before */
+    uint64_t window_ns;  /* when this window began */
     uint32_t ticks;
 };
 
@@ -56,7 +56,7 @@ INLINE void retention_note(struct retention *retention, size_t level_bytes) {
 
 /* Bytes that the program has shown it takes again. */
 INLINE size_t retention_earned(const struct retention *retention) {
-    size_t fall = retention->fall_bytes, former = retention->former_fall_bytes;
+    size_t fall = retention->fall_bytes, former = retention->former_bytes;
     return fall > former ? fall : former;
 }
 

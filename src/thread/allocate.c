@@ -4,6 +4,7 @@
  * A thread uses its own arena and waits for its lock; when that arena cannot grow, another is
  * tried. A signal handler that interrupted a slow operation of its own thread waits for nothing:
  * it takes any arena whose lock is free, and pages of its own when there is none. */
+#include "thread/large.h"
 #include "thread/operation.h"
 #include "thread/remote.h"
 #include "thread/slabs.h"
@@ -149,7 +150,14 @@ static COLD void *alloc_lone(struct thread *thread, const struct request *reques
 INLINE void *alloc_or_lone(const struct request *request) {
     bool is_plain = request->alignment <= CHUNK_ALIGNMENT;
     struct thread *thread = is_plain ? thread_attach() : thread_attach_bare();
-    struct chunk *chunk = alloc_for(thread, request);
+    struct chunk *chunk = NULL;
+    if (UNLIKELY(request->bytes >= MMAP_THRESHOLD_DEFAULT_BYTES) && is_plain) {
+        chunk = large_map(thread, request->bytes);
+    }
+    chunk = chunk != NULL ? chunk : alloc_for(thread, request);
+    if (UNLIKELY(chunk != NULL && chunk_is_mmapped(chunk))) {
+        large_remember(thread, chunk);
+    }
     return LIKELY(chunk != NULL) ? seal(chunk, request) : alloc_lone(thread, request);
 }
 
@@ -222,6 +230,10 @@ void *thread_calloc(size_t bytes) {
     void *slot = alloc_slot(class_of(bytes));
     if (slot != NULL) {
         return told(slot_clear(slot, bytes), bytes);
+    }
+    void *large = bytes >= REGION_MIN_BYTES ? large_pop(bytes, true) : NULL;
+    if (large != NULL) {
+        return told(large, bytes);
     }
     size_t dirty = 0;
     const struct request request = {bytes, CHUNK_ALIGNMENT, &dirty};

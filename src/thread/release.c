@@ -1,5 +1,6 @@
 /* release.c - the slow side of free and realloc: whose block it is, and back to its arena.
  * Layer: thread (includes base, os, pages, chunk). See thread.h. */
+#include "thread/large.h"
 #include "thread/operation.h"
 #include "thread/remote.h"
 #include "thread/slabs.h"
@@ -116,13 +117,13 @@ struct block thread_find_block(const void *address) {
     if (heap != NULL) {
         return block_in_heap(heap, memory);
     }
-    struct mapped_block mapped;
+    struct mapped_block mapped = {.region = NULL};
     struct block block = {.kind = BLOCK_FOREIGN, .memory = memory};
     operation_enter(); /* a lock is taken: handlers must not wait for one below it */
     bool found = mapped_find(memory, &mapped);
     operation_leave();
     if (found) {
-        block.kind = BLOCK_MAPPED;
+        block.kind = mapped_is_cached(&mapped) ? BLOCK_FREED : BLOCK_MAPPED;
         block.chunk = chunk_of_memory(memory);
         block.mapped_bytes = mapped_usable_bytes(&mapped);
     }
@@ -318,8 +319,8 @@ bool thread_push_medium(struct chunk *chunk) {
 }
 
 static void free_mapped(void *memory) {
-    operation_enter();
-    bool was_live = mapped_free(memory);
+    bool outermost = operation_enter();
+    bool was_live = outermost ? large_free(thread_own, memory) : mapped_free(memory);
     operation_leave();
     if (UNLIKELY(!was_live)) { /* another thread was faster */
         report_misuse("double free", memory);

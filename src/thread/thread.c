@@ -1,5 +1,6 @@
 /* thread.c - states of threads: attached, switched, detached, kept across fork.
  * Layer: thread (includes base, os, pages, chunk). See thread.h. */
+#include "thread/large.h"
 #include "thread/operation.h"
 #include "thread/remote.h"
 #include "thread/slabs.h"
@@ -191,6 +192,7 @@ void thread_detach(struct thread *thread) {
         thread_own = &thread_gone;
     }
     remote_close(thread);
+    large_close(thread);
     operation_leave();
     thread_flush_medium(thread);
     close_lists(thread);
@@ -237,6 +239,7 @@ void thread_fork_child(void) {
         }
         slabs_init(thread);
         remote_abandon(thread);
+        large_abandon(thread);
         thread->quick = (struct quick_lists){.head = {NULL}};
         if (thread->medium != NULL) {
             memset(thread->medium, 0, sizeof *thread->medium);

@@ -30,6 +30,7 @@
 
 #include "chunk/arena.h"
 #include "chunk/medium.h"
+#include "chunk/region.h"
 #include "slab/depot.h"
 
 /* Slots freed by this thread that belong to another one, not yet sent. */
@@ -53,6 +54,7 @@ struct thread {
     size_t idle_bytes; /* in active slabs that came to be empty and are not watched */
     struct outgoing outgoing[OUTGOING_WAYS];
     struct quick_lists quick;
+    struct regions regions;      /* large blocks, live and cached */
     struct medium_lists *medium; /* NULL until a medium chunk is freed; kept with the state */
     struct arena *arena;         /* NULL: not attached */
     void *charge;        /* block that stands for glibc's in-heap cache, so that figures agree */

@@ -1,0 +1,37 @@
+/* large.h - large blocks of a thread: those it freed serve it again (chunk/region.h).
+ * Layer: thread (includes base, os, pages, chunk). */
+#ifndef ARENITE_THREAD_LARGE_H
+#define ARENITE_THREAD_LARGE_H
+
+#include "thread/thread.h"
+
+/* Memory of a cached region for a request of REGION_MIN_BYTES or more, NULL: none fits. zeroed: of
+ * zeros. Not inside an operation. */
+void *large_pop(size_t bytes, bool zeroed);
+
+/* Maps a block for a thread that keeps few; NULL: let the arena decide. Inside an operation. */
+struct chunk *large_map(struct thread *thread, size_t bytes);
+
+/* A mapped block was allocated by this thread: remembers it. Inside an operation. */
+void large_remember(struct thread *thread, struct chunk *chunk);
+
+/* Keeps a live block of the thread's slots, for a thread that is in no operation; false: it is in
+ * none of them, or has something wrong with it. */
+bool large_push(void *memory);
+
+/* Frees a mapped block of any thread: into a slot of this one, or to the kernel. False when no such
+ * block is live. Inside an operation. */
+bool large_free(struct thread *thread, void *memory);
+
+/* Unmaps what the thread caches. True when something was. Inside an operation. */
+bool large_release(struct thread *thread);
+/* The same, and forgets the live ones: they are nobody's then. */
+void large_close(struct thread *thread);
+
+/* In a forked child, for a thread that is not there. */
+void large_abandon(struct thread *thread);
+
+/* NULL, or the first broken invariant. */
+const char *large_audit(const struct thread *thread);
+
+#endif
