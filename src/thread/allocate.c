@@ -6,6 +6,7 @@
  * it takes any arena whose lock is free, and pages of its own when there is none. */
 #include "thread/large.h"
 #include "thread/operation.h"
+#include "thread/reclaim.h"
 #include "thread/remote.h"
 #include "thread/slabs.h"
 
@@ -155,6 +156,9 @@ INLINE void *alloc_or_lone(const struct request *request) {
         chunk = large_map(thread, request->bytes);
     }
     chunk = chunk != NULL ? chunk : alloc_for(thread, request);
+    if (UNLIKELY(chunk == NULL) && params.slabs && thread_reclaim(thread, 0)) {
+        chunk = alloc_for(thread, request);
+    }
     if (UNLIKELY(chunk != NULL && chunk_is_mmapped(chunk))) {
         large_remember(thread, chunk);
     }

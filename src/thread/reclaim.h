@@ -1,0 +1,13 @@
+/* reclaim.h - giving everything back that is free and within reach.
+ * Layer: thread (includes slab, chunk and below). */
+#ifndef ARENITE_THREAD_RECLAIM_H
+#define ARENITE_THREAD_RECLAIM_H
+
+#include "thread/thread.h"
+
+/* What other threads freed of this one's, its lists, cached blocks and empty slabs, the depot's,
+ * all that page heaps and arenas keep. pad_bytes stay at the end of each arena. True when memory
+ * went back to the kernel. Inside an operation that waits for locks, and holds none. */
+bool thread_reclaim(struct thread *thread, size_t pad_bytes);
+
+#endif
