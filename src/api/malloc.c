@@ -28,16 +28,18 @@ static void *or_enomem(void *memory) {
 
 /* ---- the slow side of entries --------------------------------------------------------------- */
 
-/* The thread's own lists of chunks: medium ones beside slabs, quick ones where slabs are off. */
+/* What the thread keeps: large blocks and medium chunks beside slabs, quick lists where slabs are
+ * off. */
 static void *pop_chunk(size_t bytes) {
     size_t index = quick_index_for(bytes);
     if (index < QUICK_LISTS) {
         return quick_pop(&thread_current->quick, index);
     }
-    if (bytes >= REGION_MIN_BYTES) {
-        return bytes <= REQUEST_MAX_BYTES ? large_pop(bytes, false) : NULL;
+    if (UNLIKELY(bytes > REQUEST_MAX_BYTES)) {
+        return NULL;
     }
-    return thread_pop_medium(chunk_bytes_for(bytes));
+    void *large = bytes >= REGION_MIN_BYTES ? large_pop(bytes, false) : NULL;
+    return large != NULL ? large : thread_pop_medium(chunk_bytes_for(bytes));
 }
 
 /* From the active slab of a class above the small ones. */

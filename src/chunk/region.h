@@ -33,7 +33,7 @@
 
 #define REGION_SLOTS 8
 /* Smaller mapped blocks are not worth a slot. */
-#define REGION_MIN_BYTES ((size_t)64 * 1024)
+#define REGION_MIN_BYTES ((size_t)128 * 1024)
 
 enum region_state { REGION_EMPTY, REGION_LIVE, REGION_CACHED };
 
