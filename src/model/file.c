@@ -9,7 +9,7 @@ struct model_file *file_new(struct machine *machine, uint64_t length_pages, bool
     if (file == NULL) {
         return NULL;
     }
-    if (tables_init(&file->cache, &machine->memory, 4) < 0) {
+    if (tables_init(&file->cache, &machine->kmem, 4) < 0) {
         model_free(&machine->memory, file, sizeof *file);
         return NULL;
     }

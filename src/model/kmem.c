@@ -78,7 +78,7 @@ static struct kmem_slab *add_slab(struct kmem_cache *cache) {
         return NULL;
     }
     struct pfn frame =
-        frames_take(kmem->frames, kmem->processor, cache->order, FRAME_UNMOVABLE, FRAME_ORDINARY);
+        frames_take(kmem->frames, kmem->processor, cache->order, FRAME_UNMOVABLE, kmem->urgency);
     if (frame.number == 0) {
         object_give(&kmem->records.source, slab);
         return NULL;
@@ -207,6 +207,21 @@ size_t kmem_cache_shrink(struct kmem_cache *cache) {
         drop_slab(cache, LIST_ELEMENT(cache->empty.first, struct kmem_slab, link));
     }
     return before - cache->slabs;
+}
+
+/* ---- pages ---------------------------------------------------------------------------------- */
+
+void *kmem_page_take(struct kmem *kmem) {
+    struct pfn frame =
+        frames_take(kmem->frames, kmem->processor, 0, FRAME_UNMOVABLE, kmem->urgency);
+    return frame.number == 0
+               ? NULL
+               : memset(kmem->base + (frame.number << MODEL_PAGE_SHIFT), 0, MODEL_PAGE_BYTES);
+}
+
+void kmem_page_give(struct kmem *kmem, void *page) {
+    uint64_t number = (uint64_t)((char *)page - kmem->base) >> MODEL_PAGE_SHIFT;
+    frames_give(kmem->frames, kmem->processor, (struct pfn){number}, 0);
 }
 
 /* ---- life ---------------------------------------------------------------------------------- */

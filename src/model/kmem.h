@@ -45,7 +45,8 @@ struct kmem {
     struct kmem_slab **slabs; /* per frame: the slab that begins there */
     struct pool records;      /* struct kmem_slab: the kernel has them in its page records */
     struct kmem_cache *caches;
-    unsigned processor; /* who takes and gives now */
+    unsigned processor;         /* who takes and gives now */
+    enum frame_urgency urgency; /* how deep slabs and pages may go */
 };
 
 /* Objects that a processor took from the slabs in advance. */
@@ -75,6 +76,10 @@ int kmem_init(struct kmem *kmem, struct frames *frames);
 
 /* Unmaps everything; caches and their objects are gone. */
 void kmem_destroy(struct kmem *kmem);
+
+/* One frame of the kernel's own, zeroed, where the direct map has it (a page table); or NULL. */
+void *kmem_page_take(struct kmem *kmem);
+void kmem_page_give(struct kmem *kmem, void *page);
 
 /* Order of the slabs and objects in each, for objects of so many bytes. */
 struct kmem_geometry {

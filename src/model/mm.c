@@ -1,25 +1,37 @@
 /* mm.c - address spaces: their making, their ends, and the counts that limits look at.
- * Layer: model (includes base and the buddy core). */
+ * Layer: model (includes base). */
 #include "model/file.h"
 #include "model/mm_internal.h"
 
-static void *take_object(struct object_source *source) {
-    struct memory_source *from = (struct memory_source *)source;
-    return model_alloc(from->memory, source->object_bytes);
+#include <string.h>
+
+/* What the kernel wants for itself it gets: where the real one would free memory first, or kill for
+ * it, the reserve below the watermark serves here. */
+static int init_kernel_memory(struct machine *machine) {
+    int error = kmem_init(&machine->kmem, &machine->frames);
+    if (error == 0) {
+        machine->kmem.urgency = FRAME_NO_LIMIT;
+        kmem_cache_init(&machine->vma_cache, &machine->kmem, "vm_area_struct", VMA_OBJECT_BYTES);
+        kmem_cache_init(&machine->node_cache, &machine->kmem, "maple_node", MAPLE_NODE_BYTES);
+    }
+    return error;
 }
 
-static void give_object(struct object_source *source, void *object) {
-    struct memory_source *from = (struct memory_source *)source;
-    model_free(from->memory, object, source->object_bytes);
+static int init_memory(struct machine *machine, uint32_t pages) {
+    void *metadata = model_alloc_range(&machine->memory, frames_metadata_bytes(pages, 1));
+    if (metadata == NULL || pages < 2) {
+        return -ENOMEM;
+    }
+    frames_init(&machine->frames, pages, 1, metadata);
+    int error = ram_init(&machine->ram, &machine->frames, &machine->memory);
+    return error < 0 ? error : init_kernel_memory(machine);
 }
 
 int machine_init(struct machine *machine, const struct personality *personality,
                  enum index_kind index_kind, uint64_t frames, const struct model_chunks *chunks) {
     *machine = (struct machine){.personality = *personality, .index_kind = index_kind};
     model_memory_init(&machine->memory, chunks);
-    machine->nodes.source = (struct object_source){take_object, give_object, MAPLE_NODE_BYTES};
-    machine->nodes.memory = &machine->memory;
-    int error = ram_init(&machine->ram, frames, &machine->memory);
+    int error = init_memory(machine, frames < UINT32_MAX / 2 ? (uint32_t)frames : UINT32_MAX / 2);
     if (error < 0) {
         model_memory_destroy(&machine->memory);
     }
@@ -27,6 +39,7 @@ int machine_init(struct machine *machine, const struct personality *personality,
 }
 
 void machine_destroy(struct machine *machine) {
+    kmem_destroy(&machine->kmem);
     model_memory_destroy(&machine->memory);
 }
 
@@ -38,11 +51,11 @@ int mm_init(struct mm *mm, struct machine *machine, const struct mm_layout *layo
         .break_end = layout->start_break,
     };
     if (machine->index_kind == INDEX_MAPLE) {
-        vma_index_init_maple(&mm->index, &machine->nodes.source);
+        vma_index_init_maple(&mm->index, &machine->node_cache.source);
     } else {
         vma_index_init_rbtree(&mm->index);
     }
-    return tables_init(&mm->tables, &machine->memory, machine->personality.table_levels);
+    return tables_init(&mm->tables, &machine->kmem, machine->personality.table_levels);
 }
 
 void mm_destroy(struct mm *mm) {
@@ -61,14 +74,15 @@ void mm_destroy(struct mm *mm) {
 }
 
 struct vma *vma_new(struct mm *mm) {
-    return model_alloc(&mm->machine->memory, sizeof(struct vma));
+    struct vma *vma = object_take(&mm->machine->vma_cache.source);
+    return vma == NULL ? NULL : memset(vma, 0, sizeof *vma);
 }
 
 void vma_delete(struct mm *mm, struct vma *vma) {
     if (vma->file != NULL) {
         file_release(mm->machine, vma->file);
     }
-    model_free(&mm->machine->memory, vma, sizeof *vma);
+    object_give(&mm->machine->vma_cache.source, vma);
 }
 
 int vma_insert(struct mm *mm, const struct vma_proposal *proposal) {

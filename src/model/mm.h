@@ -27,17 +27,14 @@
 
 enum index_kind { INDEX_MAPLE, INDEX_RBTREE };
 
-/* Objects of one size from the machine's pool. */
-struct memory_source {
-    struct object_source source;
-    struct model_memory *memory;
-};
-
 struct machine {
     struct model_memory memory;
-    struct ram ram;
+    struct frames frames;
+    struct ram ram;               /* frames of user pages */
+    struct kmem kmem;             /* frames of the kernel: tables, and slabs of */
+    struct kmem_cache vma_cache;  /* VMAs */
+    struct kmem_cache node_cache; /* nodes of maple trees */
     struct personality personality;
-    struct memory_source nodes; /* of maple trees */
     enum index_kind index_kind;
     uint64_t anon_count;      /* anon_vmas ever made: the next identity */
     uint64_t committed_pages; /* accounted over all mms */

@@ -4,9 +4,9 @@
 
 #include <errno.h>
 
-int tables_init(struct page_tables *tables, struct model_memory *memory, unsigned levels) {
-    *tables = (struct page_tables){.memory = memory, .levels = levels};
-    tables->top = model_alloc(memory, sizeof(struct table));
+int tables_init(struct page_tables *tables, struct kmem *kmem, unsigned levels) {
+    *tables = (struct page_tables){.kmem = kmem, .levels = levels};
+    tables->top = kmem_page_take(kmem);
     return tables->top == NULL ? -ENOMEM : 0;
 }
 
@@ -17,15 +17,15 @@ static void free_below(struct page_tables *tables, struct table *table, unsigned
             struct table *lower = entry_table(table->entry[i]);
             unsigned below = level == LEVEL_PGD && tables->levels == 4 ? LEVEL_PUD : level - 1;
             free_below(tables, lower, below);
-            model_free(tables->memory, lower, sizeof *lower);
+            kmem_page_give(tables->kmem, lower);
         }
     }
 }
 
 void tables_destroy(struct page_tables *tables) {
     free_below(tables, tables->top, LEVEL_PGD);
-    model_free(tables->memory, tables->top, sizeof *tables->top);
-    *tables = (struct page_tables){.memory = tables->memory, .levels = tables->levels};
+    kmem_page_give(tables->kmem, tables->top);
+    *tables = (struct page_tables){.kmem = tables->kmem, .levels = tables->levels};
 }
 
 uint64_t tables_bytes(const struct page_tables *tables) {
@@ -39,7 +39,7 @@ uint64_t tables_bytes(const struct page_tables *tables) {
 static page_entry *step(struct page_tables *tables, page_entry *above, enum table_level level,
                         size_t index) {
     if (*above == 0) {
-        struct table *table = model_alloc(tables->memory, sizeof *table);
+        struct table *table = kmem_page_take(tables->kmem);
         if (table == NULL) {
             return NULL;
         }
@@ -143,7 +143,7 @@ void tables_withdraw(struct page_tables *tables) {
 }
 
 struct table *tables_split_pmd(struct page_tables *tables, page_entry *pmd) {
-    struct table *table = model_alloc(tables->memory, sizeof *table);
+    struct table *table = kmem_page_take(tables->kmem);
     if (table != NULL) {
         *pmd = (page_entry)(uintptr_t)table | PTE_PRESENT;
     }
@@ -153,7 +153,7 @@ struct table *tables_split_pmd(struct page_tables *tables, page_entry *pmd) {
 /* ---- freeing ------------------------------------------------------------------------------- */
 
 static void free_table(struct page_tables *tables, page_entry *above, enum table_level level) {
-    model_free(tables->memory, entry_table(*above), sizeof(struct table));
+    kmem_page_give(tables->kmem, entry_table(*above));
     *above = 0;
     tables->count[level]--;
 }

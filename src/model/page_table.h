@@ -18,7 +18,7 @@
 #define ARENITE_MODEL_PAGE_TABLE_H
 
 #include "model/address.h"
-#include "model/memory.h"
+#include "model/kmem.h"
 
 #define TABLE_SHIFT 9
 #define TABLE_ENTRIES ((size_t)1 << TABLE_SHIFT)
@@ -47,14 +47,14 @@ _Static_assert(sizeof(struct table) == MODEL_PAGE_BYTES, "a table fills a page")
 enum table_level { LEVEL_PTE, LEVEL_PMD, LEVEL_PUD, LEVEL_P4D, LEVEL_PGD, TABLE_LEVELS };
 
 struct page_tables {
-    struct model_memory *memory;
+    struct kmem *kmem;            /* tables are frames of the kernel's */
     struct table *top;            /* the PGD */
     unsigned levels;              /* 4 or 5 */
     uint64_t count[TABLE_LEVELS]; /* tables of each level, deposits included */
 };
 
 /* -ENOMEM when there is no memory for the PGD. */
-int tables_init(struct page_tables *tables, struct model_memory *memory, unsigned levels);
+int tables_init(struct page_tables *tables, struct kmem *kmem, unsigned levels);
 
 /* Gives every table back; entries are not looked at. */
 void tables_destroy(struct page_tables *tables);

@@ -1,23 +1,18 @@
 /* ram.c - the frames that user pages lie in.
- * Layer: model (includes base and the buddy core). */
+ * Layer: model (includes base). */
 #include "model/ram.h"
 
 #include <errno.h>
 #include <string.h>
 
-int ram_init(struct ram *ram, uint64_t pages, struct model_memory *memory) {
-    uint32_t units = pages < UINT32_MAX / 2 ? (uint32_t)pages : UINT32_MAX / 2;
-    void *metadata = model_alloc_range(memory, buddy_metadata_bytes(units));
-    ram->mappings = model_alloc_range(memory, (size_t)units * sizeof *ram->mappings);
-    ram->huge = model_alloc_range(memory, (size_t)(units >> HUGE_ORDER) + 1);
-    ram->written = model_alloc_range(memory, units);
-    if (metadata == NULL || ram->mappings == NULL || ram->huge == NULL || ram->written == NULL ||
-        units < 2) {
-        return -ENOMEM;
-    }
-    buddy_init(&ram->buddy, units, metadata);
-    buddy_add(&ram->buddy, 1, units - 1);
-    return 0;
+int ram_init(struct ram *ram, struct frames *frames, struct model_memory *memory) {
+    size_t pages = frames->pages;
+    ram->frames = frames;
+    ram->mappings = model_alloc_range(memory, pages * sizeof *ram->mappings);
+    ram->huge = model_alloc_range(memory, (pages >> HUGE_ORDER) + 1);
+    ram->written = model_alloc_range(memory, pages);
+    bool made = ram->mappings != NULL && ram->huge != NULL && ram->written != NULL;
+    return made ? 0 : -ENOMEM;
 }
 
 static uint32_t head_of(const struct ram *ram, struct pfn frame) {
@@ -26,8 +21,9 @@ static uint32_t head_of(const struct ram *ram, struct pfn frame) {
 }
 
 struct pfn ram_take(struct ram *ram, unsigned order) {
-    uint32_t unit = buddy_alloc(&ram->buddy, order);
-    if (unit == BUDDY_NONE) {
+    uint32_t unit =
+        (uint32_t)frames_take(ram->frames, 0, order, FRAME_MOVABLE, FRAME_ORDINARY).number;
+    if (unit == 0) {
         return (struct pfn){0};
     }
     ram->mappings[unit] = 1;
@@ -49,7 +45,7 @@ void ram_drop(struct ram *ram, struct pfn frame) {
     }
     unsigned order = ram->huge[head >> HUGE_ORDER] ? HUGE_ORDER : 0;
     ram->huge[head >> HUGE_ORDER] = 0;
-    buddy_free(&ram->buddy, head, order);
+    frames_give(ram->frames, 0, (struct pfn){head}, order);
 }
 
 uint32_t ram_mappings(const struct ram *ram, struct pfn frame) {
@@ -70,11 +66,11 @@ void ram_split(struct ram *ram, struct pfn head, const bool mapped[HUGE_PAGES]) 
         uint32_t unit = (uint32_t)head.number + i;
         ram->mappings[unit] = mapped[i];
         if (!mapped[i]) {
-            buddy_free(&ram->buddy, unit, 0);
+            frames_give(ram->frames, 0, (struct pfn){unit}, 0);
         }
     }
 }
 
 uint64_t ram_free_pages(const struct ram *ram) {
-    return ram->buddy.free_units;
+    return frames_free_pages(ram->frames);
 }

@@ -1,32 +1,31 @@
 /* ram.h - the frames that user pages lie in, and how many mappings each has.
- * Layer: model (includes base and the buddy core).
+ * Layer: model (includes base).
  *
- * Frames come from the buddy core in orders 0 (a page) and HUGE_ORDER (a huge page). A folio is
- * what was taken at once; it is counted at its head, once per page-table entry that leads to any
- * part of it, and goes back whole when the count reaches 0: so a huge page of which half is
- * unmapped keeps all its frames, as in the kernel until it splits them.
+ * Frames come from the page allocator (frames.h), movable ones, in orders 0 (a page) and HUGE_ORDER
+ * (a huge page). A folio is what was taken at once; it is counted at its head, once per page-table
+ * entry that leads to any part of it, and goes back whole when the count reaches 0: so a huge page
+ * of which half is unmapped keeps all its frames, as in the kernel until it splits them.
  *
  * Frame 0 is nobody's: the zero pages are marked in their entries and never counted. */
 #ifndef ARENITE_MODEL_RAM_H
 #define ARENITE_MODEL_RAM_H
 
-#include "model/address.h"
+#include "model/frames.h"
 #include "model/memory.h"
-#include "pages/buddy.h"
 
 #define HUGE_ORDER 9
 #define HUGE_PAGES ((uint64_t)1 << HUGE_ORDER)
 #define HUGE_BYTES (HUGE_PAGES << MODEL_PAGE_SHIFT)
 
 struct ram {
-    struct buddy buddy;
+    struct frames *frames;
     uint32_t *mappings; /* per frame, counted at the head of its folio */
     uint8_t *huge;      /* per HUGE_PAGES frames: they are one folio */
     uint8_t *written;   /* per frame: it holds something else than zeros */
 };
 
-/* -ENOMEM when the pool cannot hold the records (14 bytes a frame, touched as frames are used). */
-int ram_init(struct ram *ram, uint64_t pages, struct model_memory *memory);
+/* -ENOMEM when the pool cannot hold the records (5 bytes a frame, touched as frames are used). */
+int ram_init(struct ram *ram, struct frames *frames, struct model_memory *memory);
 
 /* Takes a folio of order 0 or HUGE_ORDER with one mapping; its first frame, or 0: none left. */
 struct pfn ram_take(struct ram *ram, unsigned order);

@@ -45,4 +45,8 @@ struct vma {
     struct model_file *file; /* what is mapped; NULL: private anonymous memory */
 };
 
+/* What the kernel's own takes, with fields that the model does not need. */
+#define VMA_OBJECT_BYTES ((size_t)192)
+_Static_assert(sizeof(struct vma) <= VMA_OBJECT_BYTES, "a VMA fits its slab object");
+
 #endif
