@@ -4,9 +4,9 @@
  *     model_operations [ROUNDS]
  *
  * N mappings of 16 pages, every second one without the right to write, so that they do not merge.
- * Then, in random order: five touches of a page in eleven operations, and as often each munmap with
- * mmap elsewhere, mprotect there and back, dropping the contents with a touch after it. Under both indexes, which take
- * turns; medians over ROUNDS (5) of processor time. */
+ * Of eleven operations then made at random places five are touches of a page; the others munmap and
+ * mmap elsewhere, mprotect there and back, dropping the contents and a touch after it. Under both
+ * indexes, which take turns; medians over ROUNDS (5) of processor time. */
 #include "model/host.h"
 #include "model/mm.h"
 
