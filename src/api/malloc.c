@@ -119,8 +119,15 @@ void entry_free_for(void *memory, const void *caller) {
     entry_free_found(&block);
 }
 
+/* A live slot that is not the thread's own, as most frees are that come here, needs no search. */
 void entry_free_slow(void *memory) {
-    entry_free_for(memory, ENTRY_CALLER());
+    struct slab *slab = slab_at(memory);
+    if (slab != NULL && LIKELY(slab_accepts(slab, memory))) {
+        report_caller = ENTRY_CALLER();
+        thread_free_slot(slab, memory);
+    } else {
+        entry_free_for(memory, ENTRY_CALLER());
+    }
 }
 
 /* ---- public functions ----------------------------------------------------------------------- */

@@ -197,7 +197,9 @@ void thread_free_chunk(struct heap *heap, struct chunk *chunk) {
     operation_leave();
 }
 
-static void free_slot(struct slab *slab, struct slot *slot) {
+void thread_free_slot(struct slab *slab, void *memory) {
+    struct slot *slot = memory;
+    operation_event(THREAD_EVENT_FREE, memory, 0);
     bool outermost = operation_enter();
     if (UNLIKELY(params.perturb != 0)) {
         memset(slot, params.perturb, slab->slot_bytes);
@@ -330,15 +332,13 @@ static void free_mapped(void *memory) {
 void thread_free(const struct block *block) {
     struct chunk *chunk = block->chunk;
     struct thread *thread = thread_current;
-    if (block->kind != BLOCK_CHUNK) {
-        operation_event(THREAD_EVENT_FREE, block->memory, 0);
-    }
-    if (block->kind == BLOCK_MAPPED) {
-        free_mapped(chunk_memory(chunk));
+    if (block->kind == BLOCK_SLOT) {
+        thread_free_slot(block->slab, block->memory);
         return;
     }
-    if (block->kind == BLOCK_SLOT) {
-        free_slot(block->slab, block->memory);
+    if (block->kind == BLOCK_MAPPED) {
+        operation_event(THREAD_EVENT_FREE, block->memory, 0);
+        free_mapped(chunk_memory(chunk));
         return;
     }
     size_t index = quick_index(chunk_bytes(chunk));

@@ -168,6 +168,8 @@ struct block thread_find_block(const void *address);
 /* Bytes the block's user may write. */
 size_t thread_usable_bytes(const struct block *block);
 
+/* For a live slot of any slab. */
+void thread_free_slot(struct slab *slab, void *memory);
 /* For a live block. */
 void thread_free(const struct block *block);
 /* After a free of an own slot whose slab's `until` came to 0. */
