@@ -1,8 +1,9 @@
 /* fault_file.c - faults in files and in shared memory.
  * Layer: model (includes base and the buddy core).
  *
- * A read fault in a cached file maps up to 16 pages around it, those that are in the cache; a write
- * to a private mapping copies one page. Files live in memory only: every page is cached. */
+ * A read fault in a cached file maps up to 16 pages around it, those that are in the cache, and all
+ * of the folios that these belong to, where they lie in the VMA and in one table. A write to a
+ * private mapping copies one page. Files live in memory only: every page is cached. */
 #include "model/file.h"
 #include "model/mm_internal.h"
 
@@ -29,18 +30,53 @@ static enum fault_signal map_file_page(struct fault *fault, page_entry *entry, v
     return FAULT_NO_SIGNAL;
 }
 
-/* The pages around a read fault that are in the cache, inside the VMA and the table: an aligned
- * window of fault_around_pages, which begins at the VMA's start where that lies inside it. */
+struct window {
+    vaddr low;
+    vaddr high;
+};
+
+/* Takes the whole folio in that holds an address, when it lies between the limits. */
+static void widen(struct window *window, const struct vma *vma, vaddr address,
+                  const struct window *limits) {
+    uint64_t count;
+    uint64_t first = file_folio(vma->file, file_page_of(vma, address), &count);
+    if (first < vma->pgoff) {
+        return;
+    }
+    vaddr start = vma->start + ((first - vma->pgoff) << MODEL_PAGE_SHIFT);
+    vaddr end = start + (count << MODEL_PAGE_SHIFT);
+    if (start >= limits->low && end <= limits->high) {
+        window->low = start < window->low ? start : window->low;
+        window->high = end > window->high ? end : window->high;
+    }
+}
+
+/* The window: fault_around_pages, aligned, or from the VMA's start where that lies inside it. */
+static struct window find_window(const struct fault *fault) {
+    const struct vma *vma = fault->vma;
+    uint64_t bytes = fault->mm->machine->personality.fault_around_pages << MODEL_PAGE_SHIFT;
+    vaddr block = block_start(fault->address);
+    vaddr last = vma->start + ((vma->file->length_pages - vma->pgoff) << MODEL_PAGE_SHIFT);
+    struct window limits = {vma->start, vma->end < last ? vma->end : last};
+    limits.low = limits.low < block ? block : limits.low;
+    limits.high = limits.high > block + PMD_BYTES ? block + PMD_BYTES : limits.high;
+    struct window window = {fault->address & ~(vaddr)(bytes - 1), 0};
+    window.low = window.low < limits.low ? limits.low : window.low;
+    window.high = window.low + bytes < limits.high ? window.low + bytes : limits.high;
+    vaddr top = window.high - MODEL_PAGE_BYTES;
+    widen(&window, vma, window.low, &limits);
+    widen(&window, vma, top, &limits);
+    return window;
+}
+
 static void do_fault_around(struct fault *fault) {
     const struct vma *vma = fault->vma;
-    uint64_t window = fault->mm->machine->personality.fault_around_pages;
-    vaddr low = fault->address & ~(vaddr)((window << MODEL_PAGE_SHIFT) - 1);
-    low = low < vma->start ? vma->start : low;
-    vaddr high = low + (window << MODEL_PAGE_SHIFT);
-    high = high > vma->end ? vma->end : high;
-    high = high > block_end(fault->address) ? block_end(fault->address) : high;
+    if (file_page_of(vma, fault->address) >= vma->file->length_pages) {
+        return;
+    }
+    const struct window window = find_window(fault);
     struct table *table = entry_table(*fault->pmd);
-    for (vaddr at = low; at < high; at += MODEL_PAGE_BYTES) {
+    for (vaddr at = window.low; at < window.high; at += MODEL_PAGE_BYTES) {
         page_entry *entry = &table->entry[table_index(at, MODEL_PAGE_SHIFT)];
         if (*entry == 0 && file_has_page(vma->file, file_page_of(vma, at))) {
             map_file_page(fault, entry, at);

@@ -71,6 +71,26 @@ struct pfn file_page(struct machine *machine, struct model_file *file, uint64_t 
     return entry_frame(*entry);
 }
 
+#define FOLIO_PAGES 16
+
+uint64_t file_folio(const struct model_file *file, uint64_t page, uint64_t *count) {
+    *count = 1;
+    if (file->is_shared_memory) {
+        return page;
+    }
+    uint64_t first = page / FOLIO_PAGES * FOLIO_PAGES;
+    uint64_t left = file->length_pages - first;
+    *count = FOLIO_PAGES;
+    while (*count > left || page >= first + *count) {
+        if (*count <= left) { /* the page lies behind this one */
+            first += *count;
+            left -= *count;
+        }
+        *count /= 2;
+    }
+    return first;
+}
+
 bool file_has_page(const struct model_file *file, uint64_t page) {
     if (page >= file->length_pages) {
         return false;

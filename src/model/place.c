@@ -7,6 +7,7 @@
  *
  *   0 ... heap -> |            <- mappings | mmap_base ... | stack gap | stack | task_end
  */
+#include "model/file.h"
 #include "model/mm_internal.h"
 
 /* The lowest address that may be used when a VMA that can grow down keeps its distance. */
@@ -54,21 +55,29 @@ static vaddr search(const struct mm *mm, uint64_t length) {
     return place != VADDR_NONE ? place : search_bottom_up(mm, length);
 }
 
-/* A mapping of whole 2 MiB gets an aligned place, from a gap 2 MiB longer than it needs. */
-static vaddr search_aligned(const struct mm *mm, uint64_t length) {
+/* A place at which huge pages fit the offset: from a gap 2 MiB longer than needed. */
+static vaddr search_aligned(const struct mm *mm, uint64_t length, uint64_t offset) {
     vaddr place = search(mm, length + PMD_BYTES);
     if (place == VADDR_NONE) {
         return VADDR_NONE;
     }
-    uint64_t up = (0 - place) & (PMD_BYTES - 1);
+    uint64_t up = (offset - place) & (PMD_BYTES - 1);
     return up == 0 && !mm->machine->personality.bottom_up ? place + PMD_BYTES : place + up;
 }
 
+/* Anonymous memory of whole 2 MiB, and what covers a whole aligned 2 MiB of a file on a disk. */
 static bool wants_alignment(const struct mm *mm, const struct map_request *request,
                             uint64_t length) {
-    return mm->machine->personality.thp_alignment && !mm->machine->personality.bits32 &&
-           request->file == NULL && (request->flags & MAP_REQUEST_SHARED) == 0 &&
-           (length & (PMD_BYTES - 1)) == 0;
+    const struct personality *personality = &mm->machine->personality;
+    if (!personality->thp_alignment || personality->bits32) {
+        return false;
+    }
+    if (request->file == NULL) {
+        return (request->flags & MAP_REQUEST_SHARED) == 0 && (length & (PMD_BYTES - 1)) == 0;
+    }
+    uint64_t offset = request->file_page << MODEL_PAGE_SHIFT;
+    uint64_t aligned = block_start(offset + PMD_BYTES - 1);
+    return !request->file->is_shared_memory && offset + length >= aligned + PMD_BYTES;
 }
 
 /* A hint below the lowest address allowed is moved up to it. */
@@ -81,12 +90,15 @@ static vaddr hint_of(const struct mm *mm, vaddr address) {
 static vaddr place_without_flags(const struct mm *mm, const struct map_request *request,
                                  uint64_t length) {
     vaddr hint = hint_of(mm, request->address);
-    if (hint != 0 && hint <= mm->layout.task_end - length && is_below_next(mm, hint, length)) {
+    bool aligned = wants_alignment(mm, request, length) && (hint == 0 || request->file != NULL);
+    uint64_t needed = aligned ? length + PMD_BYTES : length; /* files look for more at a hint too */
+    if (hint != 0 && hint <= mm->layout.task_end - needed && is_below_next(mm, hint, needed)) {
         return hint;
     }
     vaddr place = VADDR_NONE;
-    if (hint == 0 && wants_alignment(mm, request, length)) {
-        place = search_aligned(mm, length);
+    if (aligned) {
+        uint64_t offset = request->file == NULL ? 0 : request->file_page << MODEL_PAGE_SHIFT;
+        place = search_aligned(mm, length, offset);
     }
     return place != VADDR_NONE ? place : search(mm, length);
 }

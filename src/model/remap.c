@@ -271,6 +271,7 @@ static int find_place(struct remap *remap, const struct vma *vma) {
         .flags = ((remap->flags & REMAP_REQUEST_FIXED) != 0 ? MAP_REQUEST_FIXED : 0) |
                  ((vma->flags & VMF_MAYSHARE) != 0 ? MAP_REQUEST_SHARED : 0),
         .file = vma->file,
+        .file_page = vma->pgoff + pages_of(remap->address - vma->start),
     };
     return mm_place(remap->mm, &request, remap->new_length, &remap->new_address);
 }
