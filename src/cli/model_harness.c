@@ -5,6 +5,9 @@
 #include "cli/model_arrange.h"
 
 #include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -135,6 +138,85 @@ static uint64_t call_mmap(const struct harness_request *request) {
 
 static void serve(enum harness_task task);
 
+/* ---- threads --------------------------------------------------------------------------------------- */
+
+struct worker {
+    pthread_t thread;
+    bool runs;
+    uint64_t use_bytes;
+    sem_t ready;
+    sem_t leave;
+};
+
+static struct worker workers[HARNESS_SLOTS];
+
+static uint64_t stack_of(pthread_t thread, uint64_t *bytes) {
+    pthread_attr_t attributes;
+    void *lowest = NULL;
+    size_t size = 0;
+    size_t guard = 0;
+    if (pthread_getattr_np(thread, &attributes) == 0) {
+        pthread_attr_getstack(&attributes, &lowest, &size);
+        pthread_attr_getguardsize(&attributes, &guard);
+        pthread_attr_destroy(&attributes);
+    }
+    *bytes = size + guard;
+    return (uint64_t)lowest - guard;
+}
+
+static void *work(void *argument) {
+    struct worker *worker = argument;
+    const struct harness_request use = {
+        .address = (uint64_t)__builtin_frame_address(0) & ~(PAGE - 1),
+        .length = worker->use_bytes,
+    };
+    touch_down(&use); /* nobody else touches meanwhile */
+    sem_post(&worker->ready);
+    while (sem_wait(&worker->leave) != 0) {
+    }
+    return NULL;
+}
+
+static uint64_t call_thread(const struct harness_request *request, uint64_t *bytes) {
+    struct worker *worker = &workers[request->slot];
+    if (worker->runs) {
+        errno = EBUSY;
+        return 0;
+    }
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    int error = 0;
+    if (request->length != SCRIPT_NO_SIZE) {
+        error = pthread_attr_setstacksize(&attributes, request->length);
+    }
+    worker->use_bytes = request->new_length;
+    sem_init(&worker->ready, 0, 0);
+    sem_init(&worker->leave, 0, 0);
+    error = error != 0 ? error : pthread_create(&worker->thread, &attributes, work, worker);
+    pthread_attr_destroy(&attributes);
+    errno = error;
+    if (error != 0) {
+        return 0;
+    }
+    while (sem_wait(&worker->ready) != 0) {
+    }
+    worker->runs = true;
+    errno = 0;
+    return stack_of(worker->thread, bytes);
+}
+
+static void call_join(const struct harness_request *request) {
+    struct worker *worker = &workers[request->slot];
+    if (!worker->runs) {
+        errno = EINVAL;
+        return;
+    }
+    sem_post(&worker->leave);
+    pthread_join(worker->thread, NULL);
+    worker->runs = false;
+    errno = 0;
+}
+
 static void settle(void) {
     arrange_settle(true);
 }
@@ -165,7 +247,7 @@ static uint64_t kernel_call(long number, uint64_t second, uint64_t third,
     return (uint64_t)syscall(number, request->address, second, third);
 }
 
-static uint64_t call(const struct harness_request *request) {
+static uint64_t call(const struct harness_request *request, struct harness_reply *reply) {
     switch (request->verb) {
     case SCRIPT_MMAP:
         return call_mmap(request);
@@ -197,6 +279,11 @@ static uint64_t call(const struct harness_request *request) {
     case SCRIPT_FILE:
         call_file(request);
         return 0;
+    case SCRIPT_THREAD:
+        return call_thread(request, &reply->result_length);
+    case SCRIPT_JOIN:
+        call_join(request);
+        return 0;
     case SCRIPT_FORK:
         return (uint64_t)call_fork();
     case SCRIPT_EXIT:
@@ -227,7 +314,7 @@ static void answer(const struct harness_request *request, struct harness_reply *
     struct rusage after;
     warm_up(reply, &before, &after);
     getrusage(RUSAGE_SELF, &before);
-    reply->result = call(request);
+    reply->result = call(request, reply);
     reply->error = errno;
     getrusage(RUSAGE_SELF, &after);
     reply->signal = harness.signal;
@@ -266,11 +353,20 @@ static void serve_scene(void) {
     _exit(1);
 }
 
+/* Room in our own heap for what pthread_create allocates: the break is the script's. */
+static void keep_heap(void) {
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    void *room = malloc((size_t)256 * 1024);
+    free(room);
+}
+
 _Noreturn void harness_run(const struct harness_pipes pipes[HARNESS_TASKS], bool bottom_up) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     memcpy(harness.pipes, pipes, sizeof harness.pipes);
     memset(harness.files, -1, sizeof harness.files);
     catch_faults();
+    keep_heap();
     void *stack =
         mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (stack == MAP_FAILED || getcontext(&harness.own_context) != 0) {

@@ -29,6 +29,7 @@ struct harness_request {
 
 struct harness_reply {
     uint64_t result;
+    uint64_t result_length;
     int error;  /* errno, 0 */
     int signal; /* SIGSEGV or SIGBUS when touching failed, with its code */
     int signal_code;

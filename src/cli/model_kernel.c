@@ -257,10 +257,10 @@ static bool fill_request(struct kernel *kernel, const struct script_op *op,
             op->negative ? *break_of(kernel) - op->length : *break_of(kernel) + op->length;
     } else if (op->verb == SCRIPT_RLIMIT) {
         fill_limit(kernel, op, request);
-    } else if (op->verb == SCRIPT_FILE) {
+    } else if (op->verb == SCRIPT_FILE || op->verb == SCRIPT_THREAD || op->verb == SCRIPT_JOIN) {
         request->slot = op->name;
     }
-    return request->address != VADDR_NONE;
+    return request->address != VADDR_NONE && request->slot < HARNESS_SLOTS;
 }
 
 /* ---- what can be seen after it ------------------------------------------------------------- */
@@ -348,6 +348,7 @@ bool kernel_run(struct kernel *kernel, const struct script_op *op) {
     state->minflt = counts_faults(op->verb) ? reply.minflt * !by_harness : UNKNOWN_COUNT;
     state->majflt = counts_faults(op->verb) ? reply.majflt : 0;
     state->result = reply.error == 0 ? reply.result : 0;
+    state->result_length = reply.result_length;
     if (op->verb == SCRIPT_BRK && reply.error == 0) {
         *break_of(kernel) = reply.result;
     }

@@ -45,8 +45,11 @@ void bindings_note(struct bindings *bindings, const struct script_op *op,
     bool done = state->error == 0;
     switch (op->verb) {
     case SCRIPT_MMAP:
-    case SCRIPT_THREAD:
         bindings->names[op->name] = (struct binding){done ? state->result : VADDR_NONE, op->length};
+        break;
+    case SCRIPT_THREAD:
+        bindings->names[op->name] =
+            (struct binding){done ? state->result : VADDR_NONE, state->result_length};
         break;
     case SCRIPT_MREMAP:
         if (done) {

@@ -29,8 +29,9 @@ struct model_state {
     bool in_child;
     int64_t minflt; /* of this operation, or UNKNOWN_COUNT */
     int64_t majflt;
-    int64_t vmpte_kb; /* since the start of the script */
-    vaddr result;     /* of mmap and mremap */
+    int64_t vmpte_kb;       /* since the start of the script */
+    vaddr result;           /* of mmap, mremap and thread */
+    uint64_t result_length; /* of thread: its stack, with the guard */
     struct model_view *views;
     size_t view_count;
     size_t view_room;

@@ -95,6 +95,7 @@ bool world_init(struct world *world, const struct script *script, const struct s
     }
     bindings_init(&world->bindings, script, scene);
     world->files = text_array(script->name_count + 1, sizeof(struct model_file *));
+    world->stacks = text_array(script->name_count + 1, sizeof(struct thread_stack *));
     if (mm_init(&world->parent, &world->machine, &scene->layout) == 0 && set_scene(world)) {
         return true;
     }
@@ -107,6 +108,7 @@ void world_destroy(struct world *world) {
     bindings_destroy(&world->bindings);
     state_destroy(&world->state);
     free(world->files);
+    free(world->stacks);
 }
 
 /* ---- operations ---------------------------------------------------------------------------- */
@@ -197,6 +199,31 @@ static int run_file(struct world *world, const struct script_op *op) {
     return 0;
 }
 
+static int run_thread(struct world *world, const struct script_op *op) {
+    struct thread_stack **stack = &world->stacks[op->name];
+    if (world->in_child || *stack != NULL) {
+        return -EBUSY; /* threads are the parent's; this one runs already */
+    }
+    uint64_t room = op->length == SCRIPT_NO_SIZE ? THREAD_STACK_DEFAULT_BYTES : op->length;
+    int error = thread_start(&world->parent, &world->threads, room, op->new_length, stack,
+                             &world->state.signal);
+    if (error == 0) {
+        world->state.result = (*stack)->base;
+        world->state.result_length = (*stack)->bytes;
+    }
+    return error;
+}
+
+static int run_join(struct world *world, const struct script_op *op) {
+    struct thread_stack **stack = &world->stacks[op->name];
+    if (world->in_child || *stack == NULL) {
+        return -EINVAL;
+    }
+    thread_join(&world->parent, &world->threads, *stack);
+    *stack = NULL;
+    return 0;
+}
+
 static int run_fork(struct world *world) {
     int error = mm_fork(&world->parent, &world->child);
     if (error == 0) {
@@ -259,7 +286,9 @@ static int run_op(struct world *world, const struct script_op *op) {
     case SCRIPT_FILE:
         return run_file(world, op);
     case SCRIPT_THREAD:
+        return run_thread(world, op);
     case SCRIPT_JOIN:
+        return run_join(world, op);
     case SCRIPT_CLONE:
     case SCRIPT_EXPECT:
     case SCRIPT_VERBS:

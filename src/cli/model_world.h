@@ -5,6 +5,7 @@
 
 #include "cli/model_state.h"
 #include "model/mm.h"
+#include "model/thread_stack.h"
 
 struct world {
     struct machine machine;
@@ -15,8 +16,10 @@ struct world {
     const struct scene *scene;
     struct bindings bindings;
     struct model_file **files; /* per name of the script; NULL: none */
-    int64_t vmpte_start_kb[2]; /* parent, child */
-    struct model_state state;  /* after the last operation */
+    struct thread_stacks threads;
+    struct thread_stack **stacks; /* per name of the script; NULL: no thread runs */
+    int64_t vmpte_start_kb[2];    /* parent, child */
+    struct model_state state;     /* after the last operation */
 };
 
 /* Sets the scene up; false when the host has no memory. frames: how much RAM there is to touch. */

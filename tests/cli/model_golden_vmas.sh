@@ -178,3 +178,44 @@ mmap C 4p --- fixed at W+8p
 madvise C 4p populate_write
 expect errno EINVAL
 END
+golden threads <<'END'
+thread T
+expect vmas 2
+expect rss_kb 8
+thread U use 64K
+expect rss_kb 80
+thread V stack 8K
+expect errno EINVAL
+join T
+join U
+thread X
+expect vmas 4
+join X
+END
+golden shared <<'END'
+mmap A 64p rw- shared fixed at W
+write A 16p
+expect minflt 16
+expect anon_kb 0
+read A+16p 48p
+expect minflt 48
+write A+16p 48p
+expect minflt 0
+madvise A 64p dontneed
+read A 64p
+expect minflt 4
+END
+golden files <<'END'
+file F 64p
+mmap A 64p r-- file=F fixed at W
+read A 64p
+expect minflt 4
+mmap B 64p rw- file=F fixed at W+2M
+write B 5p
+expect minflt 5
+read B+16p 16p
+expect minflt 1
+write B+16p 16p
+expect minflt 16
+expect anon_kb 84
+END
