@@ -138,7 +138,7 @@ static uint64_t call_mmap(const struct harness_request *request) {
 
 static void serve(enum harness_task task);
 
-/* ---- threads --------------------------------------------------------------------------------------- */
+/* ---- threads ------------------------------------------------------------------------------- */
 
 struct worker {
     pthread_t thread;

@@ -29,8 +29,8 @@ void file_release(struct machine *machine, struct model_file *file);
  * end. The caller does not hold it by that. */
 struct pfn file_page(struct machine *machine, struct model_file *file, uint64_t page);
 
-/* The folio that a page lies in: its first page, and how many it has. A file was written in steps of
- * 16 pages: its folios have 16, and those of the rest are the powers of two that make it up. */
+/* The folio that a page lies in: its first page, and how many it has. A file was written in steps
+ * of 16 pages: its folios have 16, and those of the rest are the powers of two that make it up. */
 uint64_t file_folio(const struct model_file *file, uint64_t page, uint64_t *count);
 
 /* Whether a page is in the cache. */

@@ -4,7 +4,7 @@
 
 #include "model/mm_internal.h"
 
-/* ---- the cache ------------------------------------------------------------------------------- */
+/* ---- the cache ----------------------------------------------------------------------------- */
 
 static bool serves(const struct thread_stack *stack, uint64_t bytes) {
     return stack->bytes >= bytes && !stack->in_use && stack->bytes <= 4 * bytes;
@@ -51,7 +51,7 @@ static void trim_cache(struct mm *mm, struct thread_stacks *threads) {
     }
 }
 
-/* ---- new blocks ------------------------------------------------------------------------------- */
+/* ---- new blocks ---------------------------------------------------------------------------- */
 
 static struct thread_stack *find_unused(struct thread_stacks *threads) {
     for (size_t i = 0; i < THREADS_MAX; i++) {
@@ -79,7 +79,7 @@ static struct thread_stack *map_stack(struct mm *mm, struct thread_stacks *threa
     return stack;
 }
 
-/* ---- threads ---------------------------------------------------------------------------------- */
+/* ---- threads ------------------------------------------------------------------------------- */
 
 /* The upper page holds struct pthread and TLS, the next one the first frames. */
 static enum fault_signal touch(struct mm *mm, const struct thread_stack *stack,
