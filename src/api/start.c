@@ -8,6 +8,7 @@
 
 #include "api/announce.h"
 #include "api/describe.h"
+#include "api/helper.h"
 #include "api/options.h"
 #include "api/registry.h"
 #include "os/os.h"
@@ -69,5 +70,6 @@ void start_now(void) {
 __attribute__((constructor)) static void start_early(void) {
     start_ensure();
     announce();
+    helper_start();
 }
 #endif

@@ -3,7 +3,7 @@
  * as well, bound at link time. No other file of the library talks to a kernel.
  *
  * Rules that hold for every function here:
- *   - no function allocates, and none changes errno;
+ *   - no function allocates, but one that says so, and none changes errno;
  *   - every call may fail: pointers come back NULL, statuses 0 or a negative errno;
  *   - ranges are [start, start + bytes), both multiples of the page size;
  *   - all are thread-safe and async-signal-safe unless said otherwise.
@@ -108,6 +108,13 @@ INLINE bool os_is_single_threaded(void) {
 /* Sleeps while *word == value, until a wake or a spurious return. */
 void os_wait(const uint32_t *word, uint32_t value);
 void os_wake_one(const uint32_t *word);
+
+/* Starts a detached thread with all signals blocked; 0 or a negative errno. The one function here
+ * that allocates, through malloc: not inside any operation of the library. */
+int os_thread_start(void *(*body)(void *unused));
+
+/* Sleeps so long, or until a signal's handler has run. */
+void os_sleep_ns(uint64_t duration_ns);
 
 /* Writes bytes to a descriptor, through partial writes and EINTR; 0 or a negative errno. */
 int os_write(int descriptor, const void *bytes, size_t length);

@@ -114,6 +114,14 @@ uint64_t os_random(void) {
     return mix_bits(bits);
 }
 
+void os_sleep_ns(uint64_t duration_ns) {
+    struct timespec duration = {(time_t)(duration_ns / NS_PER_SECOND),
+                                (long)(duration_ns % NS_PER_SECOND)};
+    int saved_errno = errno;
+    nanosleep(&duration, NULL);
+    errno = saved_errno;
+}
+
 int os_thread_id(void) {
     return (int)KERNEL_CALL(SYS_gettid, 0);
 }
