@@ -77,11 +77,20 @@ READS_RACILY static size_t committed_in_arenas(void) {
     return bytes;
 }
 
+/* What threads keep of freed large blocks. */
+READS_RACILY static size_t committed_in_regions(void) {
+    size_t bytes = 0;
+    for (const struct thread *thread = thread_first(); thread != NULL; thread = thread->next) {
+        bytes += thread->regions.dirty_bytes;
+    }
+    return bytes;
+}
+
 size_t budget_committed(void) {
     struct page_heap_stats pages = page_heap_statistics();
-    return committed_in_arenas() + pages.in_use_bytes + pages.free_dirty_bytes +
-           pages.purging_bytes + __atomic_load_n(&mapped_counts.bytes, __ATOMIC_RELAXED) +
-           meta_mapped_bytes();
+    return committed_in_arenas() + committed_in_regions() + pages.in_use_bytes +
+           pages.free_dirty_bytes + pages.purging_bytes +
+           __atomic_load_n(&mapped_counts.bytes, __ATOMIC_RELAXED) + meta_mapped_bytes();
 }
 
 /* ---- the look -------------------------------------------------------------------------------- */

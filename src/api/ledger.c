@@ -33,8 +33,8 @@ void ledger_make(const struct heap_statistics *sum, struct ledger *ledger) {
     };
     size_t listed = slabs->free_bytes - take(&(size_t){slabs->free_bytes}, slabs->empty_free_bytes);
     ledger->free_in_slabs = take(&rest, listed + slabs->uncarved_bytes);
-    ledger->retained = rest;
-    ledger->total = statistics_system(sum) + ledger->metadata + ledger->mapped;
+    ledger->retained = rest + sum->region_bytes;
+    ledger->total = statistics_system(sum) + sum->region_bytes + ledger->metadata + ledger->mapped;
 }
 
 /* ---- size classes --------------------------------------------------------------------------- */

@@ -17,7 +17,7 @@
     ROW(free_in_slabs, "free, in slabs that are not empty")          \
     ROW(free_in_bins, "free, in bins and at the ends of heaps")      \
     ROW(free_in_lists, "free, kept by threads or on the way to one") \
-    ROW(retained, "free, whole granules that are kept")              \
+    ROW(retained, "free, whole granules and large blocks kept")      \
     ROW(metadata, "records of the library")                          \
     ROW(mapped, "blocks with a mapping of their own")
 

@@ -231,6 +231,7 @@ static bool count_kept(struct walk *walk, const struct walk_thread *thread, void
     struct heap_statistics *sum = state;
     (void)walk;
     sum->quick_bytes += (size_t)thread->quick_bytes;
+    sum->region_bytes += (size_t)thread->region_bytes;
     sum->slabs.medium_bytes += (size_t)thread->medium_bytes;
     bool is_callers = thread->address == (uintptr_t)thread_own;
     sum->returns_bytes += is_callers ? (size_t)thread->medium_bytes : 0;

@@ -47,6 +47,7 @@ struct heap_statistics {
     size_t fast_count, fast_bytes;
     size_t top_bytes;
     size_t returns_bytes; /* what malloc_trim(0) gives back of arenas and of the caller's lists */
+    size_t region_bytes;  /* resident, in freed large blocks that stay mapped; in no other figure */
     size_t quick_bytes;   /* in threads' quick lists; in used_bytes, too */
     struct mapped_totals mapped;
     struct slab_statistics {

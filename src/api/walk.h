@@ -115,6 +115,7 @@ struct walk_thread {
     uint64_t quick_count; /* chunks in its quick lists, by the room that is left */
     uint64_t quick_bytes;
     uint64_t medium_bytes; /* in its medium lists */
+    uint64_t region_bytes; /* resident, in freed large blocks that stay mapped */
     uint64_t queued_bytes; /* slots on the way to their owner: in its batches and in its inbox */
     uint64_t spare_bytes;  /* carved, in its empty slabs */
 };

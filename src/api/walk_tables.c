@@ -34,6 +34,7 @@ static bool count_queued(struct walk *walk, const struct walk_record *record,
     const struct walk_place *batches = &walk->layout[LAYOUT_THREAD_OUTGOING];
     const struct walk_place *bytes = &walk->layout[LAYOUT_OUTGOING_BYTES];
     const struct walk_place *inbox = &walk->layout[LAYOUT_THREAD_INBOX_BYTES];
+    const struct walk_place *regions = &walk->layout[LAYOUT_THREAD_REGION_BYTES];
     uint64_t waiting;
     for (size_t i = 0; i < batches->count; i++) {
         uint64_t at = record->address + batches->offset + i * batches->width + bytes->offset;
@@ -42,7 +43,9 @@ static bool count_queued(struct walk *walk, const struct walk_record *record,
         }
         thread->queued_bytes += waiting;
     }
-    if (!walk_word(walk, record->address + inbox->offset, inbox->width, &waiting)) {
+    if (!walk_word(walk, record->address + inbox->offset, inbox->width, &waiting) ||
+        !walk_word(walk, record->address + regions->offset, regions->width,
+                   &thread->region_bytes)) {
         return false;
     }
     bool is_negative = (waiting >> (8 * inbox->width - 1)) != 0;
