@@ -75,9 +75,38 @@ static bool audit_slab(struct walk *walk, const struct walk_slab *at, void *stat
     return error == NULL || walk_fail(walk, error, at->address);
 }
 
+/* ---- slots on their way --------------------------------------------------------------------- */
+
+static bool audit_queued_slot(struct walk *walk, uint64_t at, void *state) {
+    const struct slot *slot = (const struct slot *)(uintptr_t)at;
+    const struct slab *slab = slab_at(slot);
+    uint64_t *bytes = state;
+    if (slab == NULL || !slab_is_slot(slab, slot) || !slab_is_travelling(slab, slot)) {
+        return walk_fail(walk, "a slot on its way to its owner is none, or was written to", at);
+    }
+    *bytes += slab->slot_bytes;
+    return true;
+}
+
+/* Free already, though live for their slabs. Those of a running thread change as they are read;
+ * even one's own inbox is filled by others, who count after they came. */
+static bool audit_queued(struct walk *walk, const struct walk_thread *at, void *state) {
+    const struct thread *thread = (const struct thread *)(uintptr_t)at->address;
+    uint64_t bytes = 0;
+    (void)state;
+    if (thread != thread_own && !os_is_single_threaded()) {
+        return true;
+    }
+    if (!walk_queued_slots(walk, at, audit_queued_slot, &bytes)) {
+        return false;
+    }
+    return bytes == at->queued_bytes || !os_is_single_threaded() ||
+           walk_fail(walk, "the slots on their way do not add up to their counters", at->address);
+}
+
 /* What the records say is checked first: only then may the lists be followed. */
 bool audit_slabs(struct walk *walk) {
-    if (!walk_slabs(walk, audit_slab, NULL)) {
+    if (!walk_slabs(walk, audit_slab, NULL) || !walk_threads(walk, audit_queued, NULL)) {
         return false;
     }
     const char *error = slabs_audit(thread_own);

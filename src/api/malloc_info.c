@@ -5,8 +5,10 @@
  * last), sums, and what it has from the kernel; then the sums over all arenas. As in glibc, sizes
  * of binned chunks include the flag bits of their size words, and "rest" includes top. Pages inside
  * free chunks that were given back are in the chunks' sizes, but in no sum.
- * Where there are slabs, one more element stands among the last sums; they are in no other.
+ * Where there are slabs, one more element stands among the last sums, with one for each size class
+ * in it; they are in no other.
  * The stream is written outside of locks: it may allocate its buffer. */
+#include "api/ledger.h"
 #include "api/names.h"
 #include "api/statistics.h"
 #include "base/format.h"
@@ -121,13 +123,30 @@ static void say_arena(const struct arena_statistics *arena, size_t number, void 
     add_sums(report, &sums);
 }
 
+/* Slots of each size that has slabs. */
+static NOINLINE void say_classes(struct report *report) {
+    struct ledger_class classes[SLAB_CLASSES];
+    bool is_read = ledger_count_classes(classes);
+    for (size_t i = 1; i < SLAB_CLASSES && is_read; i++) {
+        if (classes[i].slabs != 0) {
+            say(report,
+                "  <class size=\"%zu\" slabs=\"%zu\" used=\"%zu\" free=\"%zu\" "
+                "uncarved=\"%zu\"/>\n",
+                class_bytes(i), classes[i].slabs, classes[i].live, classes[i].free,
+                classes[i].uncarved);
+        }
+    }
+}
+
 static void say_slabs(struct report *report, const struct slab_statistics *slabs) {
     if (slabs->committed_bytes != 0) {
         say(report,
             "<slabs count=\"%zu\" used=\"%zu\" used_size=\"%zu\" free=\"%zu\" free_size=\"%zu\" "
-            "size=\"%zu\"/>\n",
+            "size=\"%zu\">\n",
             slabs->slabs, slabs->live_count, slabs->live_bytes, slabs->free_count,
             slabs->free_bytes, slabs->committed_bytes);
+        say_classes(report);
+        say(report, "</slabs>\n");
     }
 }
 

@@ -89,6 +89,11 @@ static bool lies_in_heap(uintptr_t address, size_t length) {
     return heap != NULL && length <= heap_end(heap) - address;
 }
 
+static bool lies_in_slab(uintptr_t address, size_t length) {
+    const struct slab *slab = slab_at((const void *)address);
+    return slab != NULL && length <= GRANULE_BYTES - (address & (GRANULE_BYTES - 1));
+}
+
 static bool lies_in_root(uintptr_t address, size_t length) {
     for (size_t i = 0; i < sizeof objects / sizeof objects[0]; i++) {
         if (lies_in(address, length, objects[i].address.pointer, (size_t)objects[i].bytes)) {
@@ -135,7 +140,7 @@ static void note_leaf(struct own_memory *own, uintptr_t address, const void *byt
 static bool is_own(struct own_memory *own, uintptr_t address, size_t length) {
     return lies_in_block(address, length, own->block) || lies_in_heap(address, length) ||
            lies_in_root(address, length) || lies_in_records(own, address, length) ||
-           lies_in_mapped_table(address, length) ||
+           lies_in_mapped_table(address, length) || lies_in_slab(address, length) ||
            lies_in(address, length, (const void *)own->leaf, sizeof page_map.zero_leaf);
 }
 

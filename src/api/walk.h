@@ -193,6 +193,11 @@ bool walk_threads(struct walk *walk, walk_thread_visitor visit, void *state);
 /* Every chunk in the quick lists of a thread that is not running; index is the list's. */
 bool walk_quick_lists(struct walk *walk, const struct walk_thread *thread, walk_chunk_visitor visit,
                       void *state);
+/* Every slot on its way to its owner: in a thread's batches, which belong to others, then in its
+ * inbox. The thread is the caller's own, or not running. */
+typedef bool (*walk_slot_visitor)(struct walk *walk, uint64_t slot, void *state);
+bool walk_queued_slots(struct walk *walk, const struct walk_thread *thread, walk_slot_visitor visit,
+                       void *state);
 /* Every slab that has a granule, newest record first. */
 bool walk_slabs(struct walk *walk, walk_slab_visitor visit, void *state);
 /* Every live mapped block, in no order. */

@@ -137,6 +137,55 @@ bool walk_quick_lists(struct walk *walk, const struct walk_thread *thread, walk_
     return true;
 }
 
+/* ---- slots on their way --------------------------------------------------------------------- */
+
+#define QUEUED_MAX 16777216u
+#define INBOX_CLOSED 1u /* no address: the thread has ended */
+
+static bool walk_field(struct walk *walk, uint64_t record, enum layout_id id, uint64_t *value) {
+    const struct walk_place *place = &walk->layout[id];
+    return walk_word(walk, record + place->offset, place->width, value);
+}
+
+static bool walk_chain(struct walk *walk, uint64_t slot, walk_slot_visitor visit, void *state) {
+    for (unsigned left = QUEUED_MAX; slot != 0; left--) {
+        if (left == 0) {
+            return walk_fail(walk, "a list of slots on their way does not end", slot);
+        }
+        if (!visit(walk, slot, state) || !walk_field(walk, slot, LAYOUT_SLOT_NEXT_REMOTE, &slot)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A batch without an owner has been sent; what its links lead to is another's. */
+static bool walk_batch(struct walk *walk, uint64_t batch, walk_slot_visitor visit, void *state) {
+    uint64_t owner;
+    uint64_t first;
+    if (!walk_field(walk, batch, LAYOUT_OUTGOING_OWNER, &owner) ||
+        !walk_field(walk, batch, LAYOUT_OUTGOING_FIRST, &first)) {
+        return false;
+    }
+    return owner == 0 || walk_chain(walk, first, visit, state);
+}
+
+bool walk_queued_slots(struct walk *walk, const struct walk_thread *thread, walk_slot_visitor visit,
+                       void *state) {
+    const struct walk_place *batches = &walk->layout[LAYOUT_THREAD_OUTGOING];
+    uint64_t inbox;
+    for (size_t i = 0; i < batches->count; i++) {
+        uint64_t batch = thread->address + batches->offset + i * batches->width;
+        if (!walk_batch(walk, batch, visit, state)) {
+            return walk->what == NULL;
+        }
+    }
+    if (!walk_field(walk, thread->address, LAYOUT_THREAD_INBOX, &inbox)) {
+        return false;
+    }
+    return inbox == INBOX_CLOSED || walk_chain(walk, inbox, visit, state) || walk->what == NULL;
+}
+
 /* ---- slabs ---------------------------------------------------------------------------------- */
 
 #define SLABS_MAX 16777216u

@@ -33,6 +33,24 @@ static void fill(void) {
     TEST_CHECK(grown >= asked && grown <= asked + (size_t)BLOCKS * 16 + 4096);
 }
 
+/* The rows of the size classes add up to the element that they stand in. */
+static void add_up_classes(const char *text, size_t slabs, size_t used, size_t free_count) {
+    size_t last_bytes = 0;
+    for (const char *at = strstr(text, "<class "); at != NULL; at = strstr(at + 1, "<class ")) {
+        size_t bytes, rows_slabs, rows_used, rows_free, uncarved;
+        TEST_CHECK(sscanf(at,
+                          "<class size=\"%zu\" slabs=\"%zu\" used=\"%zu\" free=\"%zu\" "
+                          "uncarved=\"%zu\"/>",
+                          &bytes, &rows_slabs, &rows_used, &rows_free, &uncarved) == 5);
+        TEST_CHECK(bytes > last_bytes && rows_slabs != 0);
+        last_bytes = bytes;
+        slabs -= rows_slabs;
+        used -= rows_used;
+        free_count -= rows_free;
+    }
+    TEST_CHECK(slabs == 0 && used == 0 && free_count == 0);
+}
+
 /* The element is there in the default profile only; then it agrees with mallinfo2. */
 static void compare_with_report(void) {
     static char text[TEXT_BYTES];
@@ -50,6 +68,7 @@ static void compare_with_report(void) {
                           &slabs, &used, &used_bytes, &free_count, &free_bytes, &bytes) == 6);
         TEST_CHECK(used >= BLOCKS / 2 && used_bytes + free_bytes <= bytes);
         TEST_CHECK(slabs * 65536 <= bytes);
+        add_up_classes(at, slabs, used, free_count);
     }
 }
 

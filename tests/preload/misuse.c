@@ -150,6 +150,43 @@ static void twice_after_merging(char *block, size_t bytes) {
     free(block);
 }
 
+/* The last block of its heap. */
+static void twice_as_top(char *block, size_t bytes) {
+    (void)block;
+    malloc_trim(0);
+    void *last = malloc(bytes);
+    free(last);
+    malloc_trim(0);
+    free(last);
+}
+
+/* A block with another right behind it, both in use, and one behind that. */
+static char *two_neighbours(size_t bytes) {
+    char *block = malloc(bytes);
+    for (size_t i = 0; i < OTHERS; i++) {
+        char *next = malloc(bytes);
+        if (next == block + malloc_usable_size(block) + sizeof(size_t)) {
+            TEST_CHECK(malloc(bytes) != NULL);
+            return block;
+        }
+        block = next;
+    }
+    return NULL;
+}
+
+/* One block takes the place of two: the second of these is an address inside it now. */
+static void twice_after_merged_reuse(char *block, size_t bytes) {
+    malloc_trim(0);
+    char *first = two_neighbours(bytes);
+    TEST_CHECK(block != NULL && first != NULL);
+    char *second = first + malloc_usable_size(first) + sizeof(size_t);
+    free(first);
+    free(second);
+    malloc_trim(0);
+    TEST_CHECK(malloc(2 * bytes) == first);
+    free(second);
+}
+
 static void resized_after_free(char *block, size_t bytes) {
     free(block);
     free(realloc(block, bytes + 1));
@@ -237,6 +274,9 @@ static const struct kind kinds[] = {
     {"twice, both in a thread", twice_both_in_thread, ANY, 0, "double free", NULL, 0},
     {"twice, state", twice, SLOT | CHUNK, 0, "double free", ", free", 0},
     {"twice, merged", twice_after_merging, SLOT | CHUNK, 0, "double free", ", free", 0},
+    {"twice, top", twice_as_top, CHUNK, 0, "double free", ", free", -1},
+    {"twice, merged and reused", twice_after_merged_reuse, CHUNK, 200, "invalid free",
+     "bytes into the block", -1},
     {"realloc of freed", resized_after_free, ANY, 0, "realloc of a freed block", NULL, 0},
     {"usable size of freed", asked_after_free, ANY, 0, "malloc_usable_size of a freed block", NULL,
      0},

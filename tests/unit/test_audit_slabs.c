@@ -25,6 +25,7 @@
 static struct {
     struct slab *active, *partial, *full, *spare, *depots;
     struct slot *freed[2]; /* in the active slab's list, newest last */
+    struct slot *left;     /* in use, of the depot's slab */
 } shape;
 
 static void *take(size_t bytes) {
@@ -62,6 +63,7 @@ static void build_slabs(void) {
     CHILD_EXPECT(pthread_create(&thread, NULL, leave_one, NULL) == 0);
     pthread_join(thread, &left);
     shape.depots = slab_at(left);
+    shape.left = left;
     shape.spare = fill_slab(&first, &last);
     shape.full = fill_slab(&first, &last);
     shape.partial = fill_slab(&first, &last);
@@ -86,6 +88,19 @@ static void build_slabs(void) {
 
 static void overwritten_tag(void) {
     shape.freed[1]->tag = UINT32_C(0x41414141);
+}
+
+/* It waits in a batch of this thread. */
+static void queued_written(void) {
+    arenite_free(shape.left);
+    CHILD_EXPECT(slab_is_travelling(shape.depots, shape.left));
+    CHILD_EXPECT(arenite_audit() == NULL);
+    shape.left->tag = UINT32_C(0x41414141);
+}
+
+static void queued_astray(void) {
+    arenite_free(shape.left);
+    shape.left->next_remote = shape.freed[0];
 }
 
 static void wild_next(void) {
@@ -192,6 +207,8 @@ static const struct damage {
 #define DAMAGE(function, named) \
     { #function, function, named }
     DAMAGE(overwritten_tag, "a slab's list holds something that is no free slot"),
+    DAMAGE(queued_written, "a slot on its way to its owner is none, or was written to"),
+    DAMAGE(queued_astray, "a slot on its way to its owner is none, or was written to"),
     DAMAGE(wild_next, "a slab's list holds something that is no free slot"),
     DAMAGE(circular_list, "a slab's list is circular"),
     DAMAGE(wild_first, "a slab's list holds something that is no free slot"),
