@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "cli/model.h"
 #include "cli/model_compare.h"
+#include "cli/model_probe.h"
 #include "cli/model_random.h"
 #include "cli/text.h"
 
@@ -30,13 +31,13 @@ static int finish(const struct tally *tally) {
 
 /* ---- one script from a file ---------------------------------------------------------------- */
 
-static int check_file(const struct model_options *options) {
+static int check_file(const struct model_options *options, const struct personality *personality) {
     struct script script;
     if (!script_read(&script, options->file)) {
         return CLI_FAILED;
     }
     struct comparison comparison;
-    comparison_run(&comparison, &script, options);
+    comparison_run(&comparison, &script, options, personality);
     struct tally tally = {1, comparison.ops, comparison.difference != NULL, comparison.broken};
     if (comparison.difference != NULL) {
         printf("%s:%u: model and kernel differ\n%s", options->file, comparison.line,
@@ -56,14 +57,14 @@ static int check_file(const struct model_options *options) {
 
 /* Compares a text; true when the two differ, twice: something may have disturbed the first time. */
 static bool differs(const char *text, const struct model_options *options,
-                    struct comparison *comparison) {
+                    const struct personality *personality, struct comparison *comparison) {
     struct script script;
     script_parse(&script, text);
-    comparison_run(comparison, &script, options);
+    comparison_run(comparison, &script, options, personality);
     if (comparison->difference != NULL) {
         uint64_t ops = comparison->ops;
         comparison_destroy(comparison);
-        comparison_run(comparison, &script, options);
+        comparison_run(comparison, &script, options, personality);
         comparison->ops += ops;
     }
     script_destroy(&script);
@@ -71,14 +72,15 @@ static bool differs(const char *text, const struct model_options *options,
 }
 
 /* Drops lines from the end on, one after another, as long as what is left still differs. */
-static void shrink(char *text, const struct model_options *options) {
+static void shrink(char *text, const struct model_options *options,
+                   const struct personality *personality) {
     bool shorter = true;
     while (shorter) {
         shorter = false;
         for (size_t line = random_count_lines(text); line-- > 0;) {
             char *without = random_drop_line(text, line);
             struct comparison comparison;
-            if (differs(without, options, &comparison)) {
+            if (differs(without, options, personality, &comparison)) {
                 strcpy(text, without); /* never longer */
                 shorter = true;
             }
@@ -88,10 +90,11 @@ static void shrink(char *text, const struct model_options *options) {
     }
 }
 
-static void report(char *text, const struct model_options *options, uint64_t script) {
+static void report(char *text, const struct model_options *options,
+                   const struct personality *personality, uint64_t script) {
     struct comparison comparison;
-    shrink(text, options);
-    differs(text, options, &comparison);
+    shrink(text, options, personality);
+    differs(text, options, personality, &comparison);
     printf("# script %" PRIu64 " of seed %" PRIu64 ", in its shortest form:\n%s", script,
            options->seed, text);
     printf("# line %u:\n%s", comparison.line,
@@ -100,18 +103,19 @@ static void report(char *text, const struct model_options *options, uint64_t scr
     comparison_destroy(&comparison);
 }
 
-static int check_random(const struct model_options *options) {
+static int check_random(const struct model_options *options,
+                        const struct personality *personality) {
     struct tally tally = {0};
     for (uint64_t i = 0; i < options->scripts && !tally.broken; i++) {
         char *text = random_script(options->seed, i, options->ops);
         struct comparison comparison;
-        bool different = differs(text, options, &comparison);
+        bool different = differs(text, options, personality, &comparison);
         tally.scripts++;
         tally.ops += comparison.ops;
         tally.broken = comparison.broken;
         if (different) {
             tally.mismatches++;
-            report(text, options, i);
+            report(text, options, personality, i);
         }
         comparison_destroy(&comparison);
         free(text);
@@ -147,5 +151,10 @@ int model_check(const struct model_options *options, char **argv) {
     if (options->bottom_up && now != -1 && (now & ADDR_COMPAT_LAYOUT) == 0) {
         return execute_with_layout(argv);
     }
-    return options->random ? check_random(options) : check_file(options);
+    struct personality personality = model_personality(options);
+    if (!probe_kernel(&personality, options->bottom_up)) {
+        return CLI_FAILED;
+    }
+    return options->random ? check_random(options, &personality)
+                           : check_file(options, &personality);
 }

@@ -140,16 +140,15 @@ static void run_both(struct comparison *comparison, struct world *world, struct 
 }
 
 void comparison_run(struct comparison *comparison, const struct script *script,
-                    const struct model_options *options) {
+                    const struct model_options *options, const struct personality *personality) {
     *comparison = (struct comparison){.broken = true};
     struct kernel kernel;
     struct world world;
     struct scene scene;
-    const struct personality personality = model_personality(options);
     if (!kernel_start(&kernel, script, &scene, options->bottom_up)) {
         return;
     }
-    if (world_init(&world, script, &scene, &personality, options->index, MODEL_FRAMES)) {
+    if (world_init(&world, script, &scene, personality, options->index, MODEL_FRAMES)) {
         run_both(comparison, &world, &kernel, script);
         world_destroy(&world);
     } else {

@@ -14,7 +14,7 @@ struct comparison {
 
 /* Runs the script until the first difference. */
 void comparison_run(struct comparison *comparison, const struct script *script,
-                    const struct model_options *options);
+                    const struct model_options *options, const struct personality *personality);
 void comparison_destroy(struct comparison *comparison);
 
 #endif

@@ -13,12 +13,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAMES_MAX = 256 };
+enum { NAMES_MAX = 16, THREADS_MOST = 16 };
 
 struct generator {
     uint64_t state;
     bool big;
     bool forks;
+    bool files;
+    unsigned threads; /* begun; each has a name of its own */
+    unsigned joined;
     bool has_child;
     bool in_child;
     unsigned names;
@@ -111,6 +114,13 @@ static void put_mmap(struct generator *generator) {
     static const char *const rare[] = {" noreserve", " stack", " populate", " noreserve",
                                        " locked"};
     const char *flag = one_in(generator, 6) ? CHOOSE(generator, rare) : "";
+    if (generator->files && one_in(generator, 3)) {
+        fprintf(generator->text,
+                "mmap M %" PRIu64 "p %s file=F+%" PRIu64 "p fixed at W+%" PRIu64 "p",
+                random_length(generator), random_access(generator), below(generator, 32),
+                random_page(generator));
+        return;
+    }
     if (one_in(generator, 6) && generator->names < NAMES_MAX) { /* at a hint, or nowhere said */
         uint64_t pages = random_length(generator);
         fprintf(generator->text, "mmap N%u %" PRIu64 "p %s%s", generator->names, pages,
@@ -176,6 +186,18 @@ static void put_task(struct generator *generator) {
     }
 }
 
+/* Joins in the order of starting. */
+static void put_thread(struct generator *generator) {
+    static const char *const sizes[] = {"", " stack 64K", " stack 256K", " stack 2044K",
+                                        " stack 12M"};
+    if (generator->joined < generator->threads && one_in(generator, 2)) {
+        fprintf(generator->text, "join T%u", generator->joined++);
+        return;
+    }
+    fprintf(generator->text, "thread T%u%s use %" PRIu64 "p", generator->threads++,
+            CHOOSE(generator, sizes), below(generator, 12));
+}
+
 static void put_op(struct generator *generator) {
     uint64_t roll = below(generator, 100);
     if (roll < 12) {
@@ -198,6 +220,8 @@ static void put_op(struct generator *generator) {
         fprintf(generator->text, "stack %" PRIu64 "p", random_length(generator));
     } else if (roll < 78 && generator->forks) {
         put_task(generator);
+    } else if (roll < 78 && generator->threads < THREADS_MOST) {
+        put_thread(generator);
     } else {
         put_range(generator, "write");
     }
@@ -214,6 +238,10 @@ char *random_script(uint64_t seed, uint64_t number, uint64_t ops) {
     }
     generator.big = one_in(&generator, 2);
     generator.forks = one_in(&generator, 3);
+    generator.files = one_in(&generator, 3);
+    if (generator.files) {
+        fprintf(generator.text, "file F %" PRIu64 "p\n", 16 + below(&generator, 300));
+    }
     fprintf(generator.text, "mmap M %s rw- fixed at W\n", generator.big ? "8M" : "48p");
     if (generator.big) {
         fputs("madvise W 8M hugepage\n", generator.text);

@@ -219,6 +219,9 @@ static bool parse_exit(struct parse *parse, struct script_op *op) {
 
 static bool parse_thread(struct parse *parse, struct script_op *op) {
     op->length = SCRIPT_NO_SIZE;
+    if (parse->in_child) {
+        return parse_expected(parse, "in parent above: threads are the parent's");
+    }
     if (!take_new_name(parse, NAME_THREAD, &op->name)) {
         return false;
     }
@@ -238,6 +241,9 @@ static bool parse_thread(struct parse *parse, struct script_op *op) {
 }
 
 static bool parse_join(struct parse *parse, struct script_op *op) {
+    if (parse->in_child) {
+        return parse_expected(parse, "in parent above: threads are the parent's");
+    }
     return take_known_name(parse, NAME_THREAD, "the name of a thread line above", &op->name) &&
            parse_end(parse);
 }

@@ -65,6 +65,7 @@ static struct window find_window(const struct fault *fault) {
     window.high = window.low + bytes < limits.high ? window.low + bytes : limits.high;
     vaddr top = window.high - MODEL_PAGE_BYTES;
     widen(&window, vma, window.low, &limits);
+    limits.high -= limits.high == last ? MODEL_PAGE_BYTES : 0; /* the last folio does not count */
     widen(&window, vma, top, &limits);
     return window;
 }
@@ -86,10 +87,10 @@ static void do_fault_around(struct fault *fault) {
 
 static enum fault_signal do_cow_fault(struct fault *fault) {
     struct mm *mm = fault->mm;
+    vma_prepare_anon(mm, fault->vma);
     if (file_page_of(fault->vma, fault->address) >= fault->vma->file->length_pages) {
         return FAULT_BUS;
     }
-    vma_prepare_anon(mm, fault->vma);
     struct pfn frame = ram_take(&mm->machine->ram, 0);
     if (frame.number == 0) {
         return FAULT_OOM;

@@ -6,8 +6,8 @@
  *
  * A block is mapped without access and all but its guard made accessible. When its thread has
  * ended, all but its upper 24 KiB is dropped and it waits in a cache, the newest first; a new
- * thread takes the smallest block that is large enough and at most four times as large. When more than
- * 40 MiB wait, the oldest are unmapped. Measured on glibc 2.36. */
+ * thread takes the smallest block that is large enough and at most four times as large. When more
+ * than 40 MiB wait, the oldest are unmapped. Measured on glibc 2.36. */
 #ifndef ARENITE_MODEL_THREAD_STACK_H
 #define ARENITE_MODEL_THREAD_STACK_H
 

@@ -1,0 +1,14 @@
+/* model_probe.h - how the kernel at hand behaves where kernels differ.
+ * Layer: cli (may use libc).
+ *
+ * Each probe runs a short script in the kernel. An answer that a kernel known to the model gives
+ * goes into the personality; any other is an unknown variant, and no tolerance is widened for it. */
+#ifndef ARENITE_CLI_MODEL_PROBE_H
+#define ARENITE_CLI_MODEL_PROBE_H
+
+#include "cli/model.h"
+
+/* Fills the personality in; false, with a message for each probe that had an unexpected answer. */
+bool probe_kernel(struct personality *personality, bool bottom_up);
+
+#endif
