@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -25,7 +26,6 @@
 
 static struct {
     struct harness_pipes pipes[HARNESS_TASKS];
-    enum harness_task task;
     struct harness_hello hello;
     pid_t child;
     sigjmp_buf jump;
@@ -234,11 +234,36 @@ static pid_t call_fork(void) {
     return pid;
 }
 
-static void call_exit(void) {
-    if (harness.task == HARNESS_CHILD) {
-        _exit(0);
+#define CHILD_STACK_BYTES ((size_t)64 * 1024)
+
+static int begin_child(void *unused) {
+    (void)unused;
+    serve(HARNESS_CHILD);
+    return 0;
+}
+
+/* A task that shares our memory: it serves on a stack of its own. The others of the clone flags
+ * share what no mapping depends on. */
+static pid_t call_clone(int flags) {
+    static _Alignas(16) char stack[CHILD_STACK_BYTES];
+    if ((flags & CLONE_VM) == 0) {
+        return (flags & (CLONE_SIGHAND | CLONE_THREAD)) != 0 ? -1 : call_fork();
     }
-    waitpid(harness.child, NULL, 0);
+    const unsigned passed =
+        CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_IO;
+    int shared = (int)((unsigned)flags & passed);
+    pid_t pid = clone(begin_child, stack + sizeof stack, shared | SIGCHLD, NULL);
+    harness.child = pid;
+    return pid;
+}
+
+/* Of a task that shares our memory, this must not end the process. */
+static void call_exit(enum harness_task task) {
+    if (task == HARNESS_CHILD) {
+        syscall(SYS_exit, 0);
+    }
+    waitpid(harness.child, NULL, __WALL);
+    errno = 0;
 }
 
 /* Not by libc's functions: the first use of each would make pages of the loader present. */
@@ -286,8 +311,10 @@ static uint64_t call(const struct harness_request *request, struct harness_reply
         return 0;
     case SCRIPT_FORK:
         return (uint64_t)call_fork();
+    case SCRIPT_CLONE:
+        return (uint64_t)call_clone(request->flags);
     case SCRIPT_EXIT:
-        call_exit();
+        call_exit((enum harness_task)request->slot);
         return 0;
     default:
         return 0;
@@ -325,9 +352,8 @@ static void answer(const struct harness_request *request, struct harness_reply *
 }
 
 static void serve(enum harness_task task) {
-    static struct harness_request request;
-    static struct harness_reply reply;
-    harness.task = task;
+    struct harness_request request;
+    struct harness_reply reply = {0};
     const struct harness_pipes *pipes = &harness.pipes[task];
     if (write(pipes->out, &reply, sizeof reply) != sizeof reply) { /* ready */
         _exit(1);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -114,13 +115,17 @@ static bool measure_child(struct kernel *kernel) {
     kernel->vmpte_start_kb[HARNESS_CHILD] = smaps_vmpte_kb(smaps);
     smaps_close(smaps);
     request.verb = SCRIPT_EXIT;
-    return write(kernel->pipes[HARNESS_CHILD].out, &request, sizeof request) == sizeof request &&
-           ask(kernel, HARNESS_PARENT, &request, &reply);
+    request.slot = HARNESS_CHILD;
+    if (write(kernel->pipes[HARNESS_CHILD].out, &request, sizeof request) != sizeof request) {
+        return false;
+    }
+    request.slot = HARNESS_PARENT;
+    return ask(kernel, HARNESS_PARENT, &request, &reply);
 }
 
 static bool has_fork(const struct script *script) {
     for (size_t i = 0; i < script->op_count; i++) {
-        if (script->ops[i].verb == SCRIPT_FORK) {
+        if (script->ops[i].verb == SCRIPT_FORK || script->ops[i].verb == SCRIPT_CLONE) {
             return true;
         }
     }
@@ -227,7 +232,7 @@ static enum harness_task task_of(const struct kernel *kernel) {
 }
 
 static vaddr *break_of(struct kernel *kernel) {
-    return &kernel->break_end[task_of(kernel)];
+    return &kernel->break_end[kernel->shares_memory ? HARNESS_PARENT : task_of(kernel)];
 }
 
 static bool fill_request(struct kernel *kernel, const struct script_op *op,
@@ -255,6 +260,8 @@ static bool fill_request(struct kernel *kernel, const struct script_op *op,
     } else if (op->verb == SCRIPT_BRK) {
         request->address =
             op->negative ? *break_of(kernel) - op->length : *break_of(kernel) + op->length;
+    } else if (op->verb == SCRIPT_CLONE) {
+        request->flags = (int)op->flags;
     } else if (op->verb == SCRIPT_RLIMIT) {
         fill_limit(kernel, op, request);
     } else if (op->verb == SCRIPT_FILE || op->verb == SCRIPT_THREAD || op->verb == SCRIPT_JOIN) {
@@ -283,7 +290,7 @@ static void view_vma(void *context, const struct model_view *view) {
 }
 
 static bool look(struct kernel *kernel) {
-    enum harness_task task = task_of(kernel);
+    enum harness_task task = kernel->shares_memory ? HARNESS_PARENT : task_of(kernel);
     struct smaps *smaps = &kernel->smaps[task];
     bool seen = smaps_visit(smaps, view_vma, kernel);
     kernel->state.in_child = kernel->in_child;
@@ -302,22 +309,41 @@ static bool run_fork(struct kernel *kernel, const struct harness_request *reques
            smaps_open(&kernel->smaps[HARNESS_CHILD], reply->pid);
 }
 
-static bool run_exit(struct kernel *kernel, const struct harness_request *request,
+/* A task that shares the parent's memory is looked at there. */
+static bool run_clone(struct kernel *kernel, const struct harness_request *request,
+                      struct harness_reply *reply) {
+    if ((request->flags & CLONE_VM) == 0) {
+        return run_fork(kernel, request, reply);
+    }
+    struct harness_reply ready;
+    kernel->shares_memory = true;
+    return ask(kernel, HARNESS_PARENT, request, reply) && reply->error == 0 &&
+           receive(kernel, HARNESS_CHILD, &ready, sizeof ready);
+}
+
+static bool run_exit(struct kernel *kernel, struct harness_request *request,
                      struct harness_reply *reply) {
     kernel->in_child = false;
+    kernel->shares_memory = false;
+    request->slot = HARNESS_CHILD;
     smaps_close(&kernel->smaps[HARNESS_CHILD]);
-    return write(kernel->pipes[HARNESS_CHILD].out, request, sizeof *request) == sizeof *request &&
-           ask(kernel, HARNESS_PARENT, request, reply);
+    if (write(kernel->pipes[HARNESS_CHILD].out, request, sizeof *request) != sizeof *request) {
+        return false;
+    }
+    request->slot = HARNESS_PARENT;
+    return ask(kernel, HARNESS_PARENT, request, reply);
 }
 
 static bool make_call(struct kernel *kernel, const struct script_op *op,
-                      const struct harness_request *request, struct harness_reply *reply) {
+                      struct harness_request *request, struct harness_reply *reply) {
     switch (op->verb) {
     case SCRIPT_IN:
         kernel->in_child = op->in_child;
         return true;
     case SCRIPT_FORK:
         return run_fork(kernel, request, reply);
+    case SCRIPT_CLONE:
+        return run_clone(kernel, request, reply);
     case SCRIPT_EXIT:
         return run_exit(kernel, request, reply);
     default:

@@ -12,6 +12,7 @@ struct kernel {
     struct smaps smaps[HARNESS_TASKS];
     int64_t vmpte_start_kb[HARNESS_TASKS];
     bool in_child;
+    bool shares_memory; /* the child is a clone with CLONE_VM */
     vaddr break_end[HARNESS_TASKS];
     uint64_t base_total_bytes; /* mapped when the script begins */
     uint64_t base_data_bytes;

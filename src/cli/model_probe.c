@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- files of /proc and /sys ------------------------------------------------------------------- */
+/* ---- files of /proc and /sys --------------------------------------------------------------- */
 
 /* The first line of a file, "" when it cannot be read. */
 static void read_line(const char *path, char *line, size_t size) {
@@ -65,7 +65,7 @@ static void read_settings(struct personality *personality) {
                                           : OVERCOMMIT_GUESS;
 }
 
-/* ---- probes ------------------------------------------------------------------------------------- */
+/* ---- probes -------------------------------------------------------------------------------- */
 
 struct probe {
     const char *name;
@@ -166,7 +166,7 @@ static const struct probe probes[] = {
      judge_tables},
 };
 
-/* ---- running them ------------------------------------------------------------------------------- */
+/* ---- running them -------------------------------------------------------------------------- */
 
 /* False when there is no answer, or one that is not known. */
 static bool run_probe(const struct probe *probe, struct personality *personality, bool bottom_up) {

@@ -1,8 +1,8 @@
 /* model_probe.h - how the kernel at hand behaves where kernels differ.
  * Layer: cli (may use libc).
  *
- * Each probe runs a short script in the kernel. An answer that a kernel known to the model gives
- * goes into the personality; any other is an unknown variant, and no tolerance is widened for it. */
+ * Each probe runs a short script in the kernel. An answer that the model has a rule for goes into
+ * the personality; any other is an unknown variant, and no tolerance is widened for it. */
 #ifndef ARENITE_CLI_MODEL_PROBE_H
 #define ARENITE_CLI_MODEL_PROBE_H
 

@@ -10,6 +10,7 @@
 #include "cli/text.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -267,13 +268,22 @@ static bool parse_file_line(struct parse *parse, struct script_op *op) {
            parse_end(parse);
 }
 
+/* What the kernel refuses is a bad line: nothing could follow it. */
 static bool parse_clone(struct parse *parse, struct script_op *op) {
+    if (parse->has_child) {
+        return parse_expected(parse, "no clone while a child lives (in child, exit first)");
+    }
     const char *word;
     while ((word = parse_next(parse)) != NULL) {
         if (!parse_clone_flag(word, &op->flags)) {
             return parse_expected(parse, "clone flags (vm, fs, files, sighand, thread, ...)");
         }
     }
+    bool sighand = (op->flags & CLONE_SIGHAND) != 0;
+    if (((op->flags & CLONE_THREAD) != 0 && !sighand) || (sighand && (op->flags & CLONE_VM) == 0)) {
+        return parse_expected(parse, "sighand with thread, and vm with sighand");
+    }
+    parse->has_child = true;
     return true;
 }
 

@@ -6,6 +6,7 @@
 #include "model/file.h"
 #include "model/mm_internal.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -26,7 +27,7 @@ static const struct model_chunks chunks = {take_chunk, put_chunk};
 /* ---- the scene ----------------------------------------------------------------------------- */
 
 struct mm *world_mm(struct world *world) {
-    return world->in_child ? &world->child : &world->parent;
+    return world->in_child && !world->shares_memory ? &world->child : &world->parent;
 }
 
 /* What is mapped before the script begins: no call of the script meets it. */
@@ -233,8 +234,20 @@ static int run_fork(struct world *world) {
     return error;
 }
 
+/* Of the flags only CLONE_VM concerns memory: without it a clone is a fork. */
+static int run_clone(struct world *world, const struct script_op *op) {
+    if ((op->flags & CLONE_VM) == 0) {
+        return run_fork(world);
+    }
+    world->shares_memory = true;
+    return 0;
+}
+
 static void run_exit(struct world *world) {
-    mm_destroy(&world->child);
+    if (!world->shares_memory) {
+        mm_destroy(&world->child);
+    }
+    world->shares_memory = false;
     world->has_child = false;
     world->in_child = false;
 }
@@ -290,6 +303,7 @@ static int run_op(struct world *world, const struct script_op *op) {
     case SCRIPT_JOIN:
         return run_join(world, op);
     case SCRIPT_CLONE:
+        return run_clone(world, op);
     case SCRIPT_EXPECT:
     case SCRIPT_VERBS:
         return -ENOSYS;
@@ -342,7 +356,7 @@ void world_run(struct world *world, const struct script_op *op) {
     bindings_note(&world->bindings, op, state);
     view_vmas(world);
     state->vmpte_kb = (int64_t)(tables_bytes(&world_mm(world)->tables) >> 10) -
-                      world->vmpte_start_kb[world->in_child];
+                      world->vmpte_start_kb[world->in_child && !world->shares_memory];
 }
 
 const char *world_audit(struct world *world) {

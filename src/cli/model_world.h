@@ -13,6 +13,7 @@ struct world {
     struct mm child;
     bool has_child;
     bool in_child;
+    bool shares_memory; /* the child is a clone with CLONE_VM: both are in `parent` */
     const struct scene *scene;
     struct bindings bindings;
     struct model_file **files; /* per name of the script; NULL: none */

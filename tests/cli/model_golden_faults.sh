@@ -159,3 +159,30 @@ expect vmpte_kb 4
 munmap A 2M
 expect vmpte_kb 0
 END
+golden cloned <<'END'
+mmap A 8p rw- fixed at W
+write A 4p
+clone vm fs files sighand thread sysvsem
+in child
+write A 8p
+expect minflt 4
+mmap B 4p rw- fixed at W+2M
+write B 4p
+in parent
+expect vmas 2
+read B 4p
+expect minflt 0
+in child
+exit
+clone files
+in child
+write A 2p
+expect minflt 2
+exit
+clone vm
+in child
+munmap A 2p
+exit
+write A 1p
+expect signal SEGV_MAPERR
+END
