@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 const char model_help[] =
-    "usage: arenite model run FILE [--json] [--index maple|rbtree]\n"
+    "usage: arenite model run FILE [--json] [--index maple|rbtree] [--memory]\n"
     "                     [--layout topdown|bottomup] [--bits 64|32]\n"
     "       arenite model check FILE [--layout topdown|bottomup] [--index maple|rbtree]\n"
     "       arenite model check --random [--scripts N] [--ops M] [--seed S]\n"
@@ -19,6 +19,8 @@ const char model_help[] =
     "run    runs a script of memory operations in a model of the Linux kernel and shows after "
     "each\n"
     "       the mappings, the faults and what is resident (--json: one line an operation).\n"
+    "       --memory shows the machine's buddyinfo, pagetypeinfo, slabinfo and slabtop at its "
+    "end.\n"
     "check  runs it in the model and in this kernel, and compares after every operation. With\n"
     "       --random the scripts are made up; one that fails is printed in its shortest form.\n"
     "       Ends in `N scripts, M operations, K mismatches`; exit status 0 only for K = 0.\n"
@@ -90,6 +92,8 @@ static int parse_options(struct model_options *options, int argc, char **argv) {
         const char *word = argv[i];
         if (strcmp(word, "--json") == 0) {
             options->json = true;
+        } else if (strcmp(word, "--memory") == 0) {
+            options->memory = true;
         } else if (strcmp(word, "--random") == 0) {
             options->random = true;
         } else if (has_value(word)) {

@@ -9,6 +9,7 @@
 struct model_options {
     const char *file;
     bool json;
+    bool memory; /* show the machine's frames and slabs at the end */
     bool bottom_up;
     bool bits32;
     enum index_kind index;

@@ -43,6 +43,23 @@ static void print_state(const struct bindings *bindings, const struct model_stat
     }
 }
 
+static void print_text(const char *title, const char *text) {
+    printf("\n%s:\n%s", title, text);
+}
+
+/* The machine's memory as /proc would show it; an extrapolation, not compared with any kernel. */
+static void print_memory(const struct machine *machine) {
+    static char text[16 * 1024];
+    frames_buddyinfo(&machine->frames, text, sizeof text);
+    print_text("buddyinfo", text);
+    frames_pagetypeinfo(&machine->frames, text, sizeof text);
+    print_text("pagetypeinfo", text);
+    kmem_slabinfo(&machine->kmem, text, sizeof text);
+    print_text("slabinfo", text);
+    kmem_slabtop(&machine->kmem, text, sizeof text);
+    print_text("slabtop", text);
+}
+
 /* ---- the run ------------------------------------------------------------------------------- */
 
 /* False, with a message, when the last state is not as the line says. */
@@ -91,6 +108,9 @@ int model_run(const struct model_options *options) {
     int status = CLI_FAILED;
     if (world_init(&world, &script, &scene, &personality, options->index, MODEL_FRAMES)) {
         status = run_script(&world, &script, options) ? CLI_OK : CLI_FAILED;
+        if (options->memory) {
+            print_memory(&world.machine);
+        }
         world_destroy(&world);
     } else {
         say("not enough memory for the model");
