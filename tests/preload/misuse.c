@@ -265,6 +265,15 @@ static void written_after_free(char *block, size_t bytes) {
     }
 }
 
+/* The link is left as it is. */
+static void second_word_written_after_free(char *block, size_t bytes) {
+    free(block);
+    memset(block + sizeof(size_t), 'A', sizeof(size_t));
+    for (size_t i = 0; i < OTHERS; i++) {
+        TEST_CHECK(malloc(bytes) != NULL);
+    }
+}
+
 static const struct kind kinds[] = {
     {"twice", twice, ANY, 0, "double free", NULL, 0},
     {"twice, others between", twice_with_others_between, ANY, 0, "double free", NULL, 0},
@@ -300,6 +309,8 @@ static const struct kind kinds[] = {
      ", in use", 0},
     {"overflow, realloc", overflow_seen_by_realloc, MAPPED, 0, "overflow of a mapped block",
      ", in use", 0},
+    {"second word written after free", second_word_written_after_free, CHUNK, 0, "corrupted", NULL,
+     -1},
     {"written after free", written_after_free, SLOT | CHUNK, 0, "corrupted", NULL, -1},
 };
 #define KINDS (sizeof kinds / sizeof kinds[0])
