@@ -4,8 +4,6 @@
 
 #include "cli/cli.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +13,7 @@ const char model_help[] =
     "                     [--layout topdown|bottomup] [--bits 64|32]\n"
     "       arenite model check FILE [--layout topdown|bottomup] [--index maple|rbtree]\n"
     "       arenite model check --random [--scripts N] [--ops M] [--seed S]\n"
+    "       arenite model walk FILE ADDRESS\n"
     "\n"
     "run    runs a script of memory operations in a model of the Linux kernel and shows after "
     "each\n"
@@ -24,18 +23,14 @@ const char model_help[] =
     "check  runs it in the model and in this kernel, and compares after every operation. With\n"
     "       --random the scripts are made up; one that fails is printed in its shortest form.\n"
     "       Ends in `N scripts, M operations, K mismatches`; exit status 0 only for K = 0.\n"
+    "walk   runs a script in the model and draws how ADDRESS (a number, or a place of the script)\n"
+    "       is translated after it, level by level.\n"
     "\n"
     "FILE `-` is standard input. docs/model.md explains the script language, and what is exact "
     "and\n"
     "what only an extrapolation: other page sizes, 5 levels, 32 bits, swap.\n";
 
 /* ---- options ------------------------------------------------------------------------------- */
-
-struct choice {
-    const char *option;
-    const char *values[2];
-    size_t offset; /* of a bool in model_options: true for the second value */
-};
 
 static bool take_index(struct model_options *options, const char *value) {
     bool rbtree = strcmp(value, "rbtree") == 0;
@@ -104,7 +99,10 @@ static int parse_options(struct model_options *options, int argc, char **argv) {
         } else if (word[0] == '-' && word[1] != '\0') {
             return say_usage("model", "model %s: no option `%s`", argv[0], word);
         } else if (options->file != NULL) {
-            return say_usage("model", "model %s: one FILE only", argv[0]);
+            if (options->address != NULL || strcmp(argv[0], "walk") != 0) {
+                return say_usage("model", "model %s: one FILE only", argv[0]);
+            }
+            options->address = word;
         } else {
             options->file = word;
         }
@@ -128,25 +126,47 @@ struct personality model_personality(const struct model_options *options) {
 
 /* ---- the verb ------------------------------------------------------------------------------ */
 
+struct subverb {
+    const char *name;
+    int (*function)(const struct model_options *options, char **argv);
+};
+
+static int run_subverb(const struct model_options *options, char **argv) {
+    (void)argv;
+    return options->file == NULL ? say_usage("model", "model run: a FILE is missing")
+                                 : model_run(options);
+}
+
+static int check_subverb(const struct model_options *options, char **argv) {
+    if ((options->file == NULL) != options->random) {
+        return say_usage("model", "model check: a FILE or --random is missing");
+    }
+    if (options->bits32) {
+        return say_usage("model", "model check: this program is a 64-bit one; --bits is for run");
+    }
+    return model_check(options, argv);
+}
+
+static int walk_subverb(const struct model_options *options, char **argv) {
+    (void)argv;
+    return options->address == NULL
+               ? say_usage("model", "model walk: a FILE and an ADDRESS are needed")
+               : model_walk(options);
+}
+
+static const struct subverb subverbs[] = {
+    {"run", run_subverb}, {"check", check_subverb}, {"walk", walk_subverb}};
+
 int model_verb(int argc, char **argv) {
     struct model_options options = {.scripts = 100, .ops = 60, .seed = 1};
     if (argc < 2) {
-        return say_usage("model", "model: run or check is missing");
+        return say_usage("model", "model: run, check or walk is missing");
     }
-    bool run = strcmp(argv[1], "run") == 0;
-    if (!run && strcmp(argv[1], "check") != 0) {
-        return say_usage("model", "model: there is no `%s`", argv[1]);
+    for (size_t i = 0; i < sizeof subverbs / sizeof subverbs[0]; i++) {
+        if (strcmp(argv[1], subverbs[i].name) == 0) {
+            int status = parse_options(&options, argc - 1, argv + 1);
+            return status != 0 ? status : subverbs[i].function(&options, argv);
+        }
     }
-    int status = parse_options(&options, argc - 1, argv + 1);
-    if (status != 0) {
-        return status;
-    }
-    if ((options.file == NULL) != (options.random && !run)) {
-        return say_usage("model", run ? "model run: a FILE is missing"
-                                      : "model check: a FILE or --random is missing");
-    }
-    if (options.bits32 && !run) {
-        return say_usage("model", "model check: this program is a 64-bit one; --bits is for run");
-    }
-    return run ? model_run(&options) : model_check(&options, argv);
+    return say_usage("model", "model: there is no `%s`", argv[1]);
 }

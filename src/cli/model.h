@@ -8,6 +8,7 @@
 
 struct model_options {
     const char *file;
+    const char *address; /* walk's */
     bool json;
     bool memory; /* show the machine's frames and slabs at the end */
     bool bottom_up;
@@ -24,6 +25,9 @@ int model_run(const struct model_options *options);
 
 /* Runs a script, or random ones, in the model and in the kernel, and compares. */
 int model_check(const struct model_options *options, char **argv);
+
+/* Runs a script in the model and draws how an address is translated then. */
+int model_walk(const struct model_options *options);
 
 /* Says where a script is wrong. */
 void model_say_bad_line(const struct script *script, const char *path);

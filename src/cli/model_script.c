@@ -70,7 +70,7 @@ static bool take_known_name(struct parse *parse, enum script_kind kind, const ch
 
 /* ---- places -------------------------------------------------------------------------------- */
 
-static bool parse_place(const struct script *script, const char *word, struct script_place *place) {
+bool script_find_place(const struct script *script, const char *word, struct script_place *place) {
     size_t length = strcspn(word, "+");
     place->offset = 0;
     if (word[length] == '+' && !parse_size(word + length + 1, &place->offset)) {
@@ -86,7 +86,7 @@ static bool parse_place(const struct script *script, const char *word, struct sc
 
 static bool take_place(struct parse *parse, struct script_place *place) {
     const char *word = parse_next(parse);
-    if (word == NULL || !parse_place(parse->script, word, place)) {
+    if (word == NULL || !script_find_place(parse->script, word, place)) {
         return parse_expected(parse, "a place (W, W+2M, or the NAME of a mapping, NAME+4p)");
     }
     return true;

@@ -108,6 +108,9 @@ void script_destroy(struct script *script);
 /* Reads a file (`-`: standard input) and parses it; false, with a message, when it cannot. */
 bool script_read(struct script *script, const char *path);
 
+/* The place that a word names in a script; false when it names none. */
+bool script_find_place(const struct script *script, const char *word, struct script_place *place);
+
 /* A number, a symbol like ENOMEM; -1 when it is neither. */
 int script_errno(const char *text);
 const char *script_errno_name(int error);
