@@ -14,7 +14,7 @@
 #define LOWER_HALF_END ((vaddr)1 << 47)
 #define UPPER_HALF_START (UINT64_MAX << 47)
 
-/* ---- the address --------------------------------------------------------------------------------- */
+/* ---- the address --------------------------------------------------------------------------- */
 
 /* A number, or a place of the script. */
 static bool find_address(const struct world *world, const char *text, vaddr *address) {
@@ -51,7 +51,7 @@ static void draw_bits(vaddr address) {
     printf("  +------------+---------+---------+---------+---------+-------------+\n\n");
 }
 
-/* ---- the levels ---------------------------------------------------------------------------------- */
+/* ---- the levels ---------------------------------------------------------------------------- */
 
 static void draw_entry(page_entry entry, bool huge) {
     if ((entry & PTE_GUARD) != 0) {
@@ -118,7 +118,7 @@ static void draw(struct world *world, vaddr address) {
     draw_vma(world, mm, address);
 }
 
-/* ---- the subverb ---------------------------------------------------------------------------------- */
+/* ---- the subverb --------------------------------------------------------------------------- */
 
 static bool walk(const struct model_options *options, const struct script *script) {
     const struct personality personality = model_personality(options);
