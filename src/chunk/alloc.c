@@ -24,7 +24,7 @@ struct alloc {
 
 INLINE struct chunk *hand_out(const struct alloc *alloc, struct chunk *chunk) {
     if (alloc->arena != &main_arena) {
-        chunk->size |= CHUNK_NON_MAIN;
+        chunk_set_head(chunk, chunk->size | CHUNK_NON_MAIN);
     }
     keep_note(alloc->arena);
     return chunk;
@@ -212,7 +212,7 @@ INLINE struct chunk *cut_top(const struct alloc *alloc) {
     if (UNLIKELY(top_bytes > arena->system_bytes)) {
         report_corruption("corrupted size of top", chunk_memory(chunk));
     }
-    if (top_bytes < alloc->bytes + CHUNK_MIN_BYTES) {
+    if (chunk == NULL || top_bytes < alloc->bytes + CHUNK_MIN_BYTES) {
         return NULL;
     }
     arena->top = chunk_at(chunk, alloc->bytes);

@@ -85,9 +85,9 @@ INLINE struct chunk *chunk_of_links(const struct links *links) {
     return (struct chunk *)((uintptr_t)links - offsetof(struct chunk, links));
 }
 
-/* The size with its flags. The owner of a live block reads it without a lock while a neighbour is
- * freed or taken under the arena's, which flips the P bit: hence atomic accesses, relaxed, as the
- * other bits do not change meanwhile. */
+/* The size with its flags. The owner of a live block reads it, and its neighbour's, without a lock
+ * while the arena's holder changes the neighbour, or flips the P bit: hence atomic accesses, relaxed,
+ * as nothing is followed that was read so. */
 INLINE size_t chunk_head(const struct chunk *chunk) {
     return __atomic_load_n(&chunk->size, __ATOMIC_RELAXED);
 }
@@ -121,18 +121,18 @@ INLINE size_t chunk_usable_bytes(const struct chunk *chunk) {
 }
 
 INLINE void chunk_set_head(struct chunk *chunk, size_t bytes_and_flags) {
-    chunk->size = bytes_and_flags;
+    __atomic_store_n(&chunk->size, bytes_and_flags, __ATOMIC_RELAXED);
 }
 
 /* A header that lies inside a larger chunk now is no chunk's any more: without a size it passes for
  * none, so that a later free of it is noticed. */
 INLINE void chunk_clear_head(struct chunk *chunk) {
-    chunk->size = 0;
+    chunk_set_head(chunk, 0);
 }
 
 /* Changes the size, keeps the flags. */
 INLINE void chunk_set_bytes(struct chunk *chunk, size_t bytes) {
-    chunk->size = bytes | (chunk->size & CHUNK_FLAGS);
+    chunk_set_head(chunk, bytes | (chunk->size & CHUNK_FLAGS));
 }
 
 /* Repeats a free chunk's size at its end (I3). */
