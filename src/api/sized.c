@@ -20,6 +20,9 @@ static bool fits_slot(const struct claim *claim, const struct slab *slab) {
     if (slab->class_index == (class_index == 0 ? 1 : class_index)) {
         return true;
     }
+    if (slab->class_index >= SLAB_LONE_FIRST) {
+        return claim->bytes <= slab->slot_bytes; /* served what nothing else could */
+    }
     return claim->may_be_resized && claim->bytes <= slab->slot_bytes &&
            (claim->bytes > slab->slot_bytes / 2 || slab->slot_bytes <= SLOT_STAYS_BYTES);
 }

@@ -179,7 +179,9 @@ bool remote_collect(struct thread *thread) {
     if (UNLIKELY(__atomic_load_n(&unsent, __ATOMIC_RELAXED) != NULL)) {
         send_unsent();
     }
-    bool any = __atomic_load_n(&thread->inbox, __ATOMIC_RELAXED) != NULL;
+    /* Closed: a thread that could not get a state of its own. */
+    struct slot *first = __atomic_load_n(&thread->inbox, __ATOMIC_RELAXED);
+    bool any = first != NULL && first != REMOTE_CLOSED;
     if (any) {
         collect(thread);
     }
