@@ -2,7 +2,8 @@
  * Layer: tests (includes libc only).
  *
  * When failures have an end (no ARENITE_TEST_FOREVER), memory can be had again after it.
- * ARENITE_TEST_LIVE_MIB sets how much each of three threads keeps, ARENITE_TEST_STEPS how long. */
+ * ARENITE_TEST_LIVE_MIB sets how much lies there all the time, ARENITE_TEST_STEPS how long it
+ * takes. */
 #include "support.h"
 #include "test_random.h"
 #include "traffic.h"
@@ -16,7 +17,10 @@
 #define THREADS 3
 #define STEPS_BETWEEN_TRIMS 500
 
+#define BALLAST_BYTES ((size_t)512 * 1024)
+
 static struct traffic traffics[THREADS];
+static struct traffic ballast;
 
 static void *run(void *traffic) {
     size_t steps = random_steps(3000);
@@ -26,6 +30,21 @@ static void *run(void *traffic) {
     }
     traffic_empty(traffic);
     return NULL;
+}
+
+static size_t ballast_bytes(uint64_t *random) {
+    return traffic_below(random, 2 * BALLAST_BYTES);
+}
+
+/* Blocks that stay, as far as they can be had. */
+static void take_ballast(uint64_t seed, size_t wanted_bytes) {
+    size_t blocks = 1 + wanted_bytes / BALLAST_BYTES;
+    traffic_init(&ballast, 4 * blocks, seed);
+    ballast.some_bytes = ballast_bytes;
+    ballast.live_max_bytes = wanted_bytes + 2 * BALLAST_BYTES;
+    for (size_t step = 0; step < 4 * blocks && ballast.live_bytes < wanted_bytes; step++) {
+        traffic_step(&ballast);
+    }
 }
 
 /* What must be possible once nothing fails any more. */
@@ -59,11 +78,13 @@ int main(void) {
     struct random_source source = random_start("target");
     for (size_t i = 0; i < THREADS; i++) {
         traffic_init(&traffics[i], SLOTS, random_bits(&source));
-        traffics[i].live_max_bytes = test_knob("ARENITE_TEST_LIVE_MIB", 16) << 20;
     }
+    take_ballast(random_bits(&source), test_knob("ARENITE_TEST_LIVE_MIB", 16) << 20);
     run(&traffics[0]);
     bool all_started = run_in_threads();
     run(&traffics[0]);
+    size_t stayed_mib = ballast.live_bytes >> 20;
+    traffic_empty(&ballast);
     if (ends) {
         expect_recovered();
     }
@@ -71,6 +92,7 @@ int main(void) {
     for (size_t i = 0; i < THREADS; i++) {
         refused += traffics[i].refused;
     }
-    printf("refused: %zu, %s threads\n", refused, all_started ? "with" : "without");
+    printf("refused: %zu, %zu MiB stayed, %s threads\n", refused, stayed_mib,
+           all_started ? "with" : "without");
     return 0;
 }

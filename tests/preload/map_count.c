@@ -1,4 +1,4 @@
-/* map_count.c - the kernel's limit of mappings is reached: no mapping can be made or split any more,
+/* map_count.c - the kernel's limit of mappings is reached: none can be made or split any more,
  * and memory serves all the same, or is refused, until there are fewer again.
  * Layer: tests (includes libc only). */
 #include "support.h"
