@@ -252,6 +252,9 @@ static void collect_slabs(struct walk *walk, struct heap_statistics *sum) {
         struct page_heap_stats pages = page_heap_statistics();
         slabs->committed_bytes = pages.in_use_bytes + pages.free_dirty_bytes + pages.purging_bytes;
         slabs->unused_bytes = slabs->committed_bytes - pages.in_use_bytes;
+        size_t holes_bytes = depot_holes_bytes();
+        slabs->committed_bytes -=
+            holes_bytes < pages.in_use_bytes ? holes_bytes : pages.in_use_bytes;
         walk_slabs(walk, count_slab, slabs);
         walk_threads(walk, count_kept, sum);
     }

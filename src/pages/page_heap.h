@@ -69,6 +69,9 @@ size_t page_heap_purge(size_t max_dirty_bytes);
 /* The same down to what the retention allows (retention.h); to be called after larger frees. */
 size_t page_heap_limit(void);
 
+/* Bytes of granules that the program has shown it takes again (retention.h). */
+size_t page_heap_earned(void);
+
 /* Unmaps heaps in which nothing is in use, all but one; returns the bytes of address space given
  * back. */
 size_t page_heap_release_empty(void);

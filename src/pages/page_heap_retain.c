@@ -101,6 +101,13 @@ size_t page_heap_limit(void) {
     return surplus != 0 ? page_heap_purge(dirty - surplus) : 0;
 }
 
+size_t page_heap_earned(void) {
+    page_heaps_take();
+    size_t earned = retention_earned(&page_heaps.retention);
+    page_heaps_drop();
+    return earned;
+}
+
 /* ---- empty heaps ----------------------------------------------------------------------------- */
 
 static bool is_empty(const struct page_heap *heap) {

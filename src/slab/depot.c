@@ -4,6 +4,7 @@
 
 #include "os/lock.h"
 #include "pages/meta.h"
+#include "slab/holes.h"
 
 /* Touched memory in empty slabs that wait for the next thread. */
 #define KEEP_EMPTY_BYTES ((size_t)1024 * 1024)
@@ -17,6 +18,12 @@ static struct list partial[SLAB_CLASSES];
 static struct list empty[SLAB_CLASSES];
 static size_t empty_bytes;
 static struct list unused_records;
+static struct slab_holes *unused_holes; /* under the lock of records */
+static size_t holes_pages;
+
+size_t depot_holes_bytes(void) {
+    return __atomic_load_n(&holes_pages, __ATOMIC_RELAXED) * os_page_bytes();
+}
 static uint64_t formats; /* makes every format's tag different */
 static uint64_t secret;
 
@@ -55,7 +62,37 @@ static struct slab *take_record(void) {
     return slab;
 }
 
+/* ---- records of holes ----------------------------------------------------------------------- */
+
+static struct slab_holes *take_holes(void) {
+    lock_take(&records_lock, LOCK_RANK_SLAB_RECORDS);
+    struct slab_holes *holes = unused_holes;
+    if (holes != NULL) {
+        unused_holes = holes->next;
+    }
+    lock_drop(&records_lock, LOCK_RANK_SLAB_RECORDS);
+    return holes != NULL ? holes : meta_alloc(sizeof *holes, CACHE_LINE_BYTES);
+}
+
+static void put_holes(struct slab_holes *holes) {
+    lock_take(&records_lock, LOCK_RANK_SLAB_RECORDS);
+    holes->next = unused_holes;
+    unused_holes = holes;
+    lock_drop(&records_lock, LOCK_RANK_SLAB_RECORDS);
+}
+
+/* The slab has no holes any more. */
+static void end_holes(struct slab *slab) {
+    struct slab_holes *holes = slab->holes;
+    if (holes != NULL) {
+        __atomic_store_n(&slab->holes, NULL, __ATOMIC_RELAXED);
+        __atomic_sub_fetch(&holes_pages, holes->page_count, __ATOMIC_RELAXED);
+        put_holes(holes);
+    }
+}
+
 static void put_record(struct slab *slab) {
+    end_holes(slab);
     slab->state = SLAB_UNUSED;
     __atomic_store_n(&slab->owner, NULL, __ATOMIC_RELAXED);
     lock_take(&records_lock, LOCK_RANK_SLAB_RECORDS);
@@ -105,7 +142,7 @@ void depot_release(struct slab *slab) {
 /* ---- ownership ------------------------------------------------------------------------------ */
 
 static bool has_room(const struct slab *slab) {
-    return !slab_list_is_empty(slab) || slab_can_carve(slab);
+    return !slab_list_is_empty(slab) || slab_can_carve(slab) || slab->holes != NULL;
 }
 
 static void set_owner(struct slab *slab, struct thread *owner) {
@@ -147,7 +184,7 @@ static struct slab *take_from(struct list *list) {
     return slab;
 }
 
-struct slab *depot_adopt(struct thread *owner, size_t class_index) {
+struct slab *depot_adopt(struct thread *owner, size_t class_index, bool *had_holes) {
     depot_lock();
     struct slab *slab = take_from(&partial[class_index]);
     if (slab == NULL) {
@@ -157,7 +194,30 @@ struct slab *depot_adopt(struct thread *owner, size_t class_index) {
         set_owner(slab, owner);
     }
     depot_unlock();
+    *had_holes = slab != NULL && slab->holes != NULL;
+    if (*had_holes) {
+        slab_fill_holes(slab);
+        end_holes(slab);
+    }
     return slab;
+}
+
+bool depot_give_with_holes(struct slab *slab) {
+    struct slab_holes *holes = take_holes();
+    if (holes == NULL) {
+        return false;
+    }
+    if (!slab_make_holes(slab, holes)) {
+        put_holes(holes);
+        return false;
+    }
+    __atomic_add_fetch(&holes_pages, holes->page_count, __ATOMIC_RELAXED);
+    __atomic_store_n(&slab->holes, holes, __ATOMIC_RELAXED);
+    list_take(&slab->link);
+    depot_lock();
+    depot_give(slab);
+    depot_unlock();
+    return true;
 }
 
 static struct slab *take_any_empty(void) {
@@ -256,6 +316,7 @@ void depot_fork_child(const struct thread *mine) {
     }
     if (records_torn) {
         unused_records.first = NULL;
+        unused_holes = NULL;
     }
     for (struct slab *slab = depot_records; slab != NULL; slab = slab->next_record) {
         bool is_safe = slab->owner == mine || (slab->owner == depot_owner && !torn);

@@ -43,12 +43,18 @@ struct slab *depot_new(struct thread *owner, size_t class_index);
 void depot_release(struct slab *slab);
 
 /* A slab of the class that has room, now the thread's; NULL when there is none. */
-struct slab *depot_adopt(struct thread *owner, size_t class_index);
+struct slab *depot_adopt(struct thread *owner, size_t class_index, bool *had_holes);
 
 /* Takes over a slab with live slots from the calling thread; under the lock. */
 void depot_give(struct slab *slab);
 
-/* The same for an empty one, as it is; false when enough of them are kept. */
+/* Takes over a partly used slab that stands on its owner's list, without the pages that only free
+ * slots lie on; false, with nothing changed, when these are few. Not under the lock. */
+bool depot_give_with_holes(struct slab *slab);
+/* Pages that slabs do not have because of their holes. */
+size_t depot_holes_bytes(void);
+
+/* The same as depot_give for an empty one, as it is; false when enough of them are kept. */
 bool depot_give_empty(struct slab *slab);
 
 /* Gives all empty slabs back to the page heaps. True when there were some. */

@@ -4,6 +4,7 @@
 
 #include "os/os.h"
 #include "os/report.h"
+#include "slab/holes.h"
 
 /* Stands for the guard of a slab that has none; at offset 0, where its address is looked at. */
 static struct slot no_slot;
@@ -152,7 +153,7 @@ void slab_recount(struct slab *slab) {
         }
     }
     slab->floor = 0;
-    slab->until = (int32_t)((uint32_t)(slab->carved) - free_slots);
+    slab->until = (int32_t)((uint32_t)(slab->carved) - free_slots - slab_hidden(slab));
 }
 
 /* Of whole words. */
@@ -191,7 +192,7 @@ const struct slot *slab_find_damage(const struct slab *slab, size_t *budget) {
         (*budget)--;
         free_slots++;
     }
-    return free_slots + slab_live(slab) == slab->carved ? NULL : guard;
+    return free_slots + slab_hidden(slab) + slab_live(slab) == slab->carved ? NULL : guard;
 }
 
 const char *slab_audit(const struct slab *slab) {
@@ -214,7 +215,7 @@ const char *slab_audit(const struct slab *slab) {
     if (slab->tag != slab->mark) {
         return "a slab's tag is not its mark";
     }
-    if (free_slots + slab_live(slab) != slab->carved) {
+    if (free_slots + slab_hidden(slab) + slab_live(slab) != slab->carved) {
         return "a slab's live and free slots do not add up";
     }
     return NULL;

@@ -40,6 +40,7 @@
 #include <string.h>
 
 struct thread;
+struct slab_holes;
 
 struct slot {
     uint32_t next; /* see slot_set_next */
@@ -80,10 +81,11 @@ struct slab {
     int32_t floor;
     uint8_t state; /* enum slab_state */
     uint8_t group;
-    uint16_t carved;       /* slots */
-    uint32_t span_bytes;   /* 0 of slab_none */
-    bool is_zero;          /* what is not carved yet reads as zeros */
-    struct list_link link; /* in the list of its state */
+    uint16_t carved;          /* slots */
+    uint32_t span_bytes;      /* 0 of slab_none */
+    bool is_zero;             /* what is not carved yet reads as zeros */
+    struct list_link link;    /* in the list of its state */
+    struct slab_holes *holes; /* of a slab in the depot: pages given back (holes.h); or NULL */
 };
 _Static_assert(sizeof(struct slab) == PAGE_RECORD_BYTES,
                "two lines: one that others read, one that the owner writes");

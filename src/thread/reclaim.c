@@ -15,6 +15,7 @@ bool thread_reclaim(struct thread *thread, size_t pad_bytes) {
     released |= thread_flush_medium(thread);
     released |= large_release(thread);
     released |= slabs_trim(thread);
+    released |= slabs_make_holes(thread, true);
     released |= depot_trim();
     released |= page_heap_purge(0) != 0;
     released |= page_heap_release_empty() != 0;

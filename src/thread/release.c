@@ -1,5 +1,6 @@
 /* release.c - the slow side of free and realloc: whose block it is, and back to its arena.
  * Layer: thread (includes base, os, pages, chunk). See thread.h. */
+#include "slab/holes.h"
 #include "thread/large.h"
 #include "thread/operation.h"
 #include "thread/remote.h"
@@ -101,6 +102,8 @@ static struct block block_in_slab(struct slab *slab, void *memory) {
     if (!slab_is_slot(slab, memory)) {
         block.kind = BLOCK_INVALID;
         block.error = "no block starts here";
+    } else if (UNLIKELY(slab->holes != NULL) && slab_is_hidden(slab, memory)) {
+        block.kind = BLOCK_FREED;
     } else if (UNLIKELY(slab_looks_free(slab, memory)) && slot_is_freed(slab, memory)) {
         block.kind = BLOCK_FREED;
     }
@@ -220,7 +223,11 @@ void thread_free_slot(struct slab *slab, void *memory) {
 
 void thread_look_at(struct slab *slab) {
     operation_enter();
-    slabs_look_at(slab->owner, slab);
+    struct thread *owner = slab->owner;
+    slabs_look_at(owner, slab);
+    if (UNLIKELY(owner->sparse_bytes >= SPARSE_BYTES)) {
+        slabs_make_holes(owner, false);
+    }
     operation_leave();
 }
 

@@ -12,6 +12,9 @@
  * it without a look. */
 #define STAYS_SLOTS 2
 
+/* A slab of which this part is in use, or less, is nearly empty. */
+#define SPARSE_SHARE 8
+
 /* How many spare slabs are looked at for one that is laid out for the class already. */
 #define SPARE_LOOKS 4
 
@@ -28,6 +31,9 @@ void slabs_init(struct thread *thread) {
     thread->full.first = NULL;
     thread->spare_bytes = 0;
     thread->idle_bytes = 0;
+    thread->sparse_bytes = 0;
+    thread->holes_bytes = 0;
+    thread->sparse = (struct retention){.high_bytes = 0};
 }
 
 static struct slab *slab_of(struct list_link *link) {
@@ -37,6 +43,15 @@ static struct slab *slab_of(struct list_link *link) {
 static void put(struct list *list, struct slab *slab, enum slab_state state) {
     slab->state = (uint8_t)state;
     list_put_first(list, &slab->link);
+}
+
+/* A partly used slab leaves its list. */
+static void leave_partial(struct thread *thread, const struct slab *slab) {
+    bool is_sparse = slab->state == SLAB_PARTIAL && slab->group == 0 && slab->floor == 0;
+    if (is_sparse) {
+        size_t bytes = slab->span_bytes;
+        thread->sparse_bytes -= bytes < thread->sparse_bytes ? bytes : thread->sparse_bytes;
+    }
 }
 
 static struct slab *take_first(struct list *list) {
@@ -71,10 +86,20 @@ static void end_idle(struct thread *thread, const struct slab *slab) {
     thread->idle_bytes -= idle_bytes(slab);
 }
 
+/* One of the emptiest group is told once more, when it is nearly empty: an eighth is in use. */
+static int32_t partial_floor(const struct slab *slab, unsigned group) {
+    int32_t nearly_empty = slab->capacity / SPARSE_SHARE;
+    bool is_above = group == 0 && (int32_t)slab_live(slab) > nearly_empty;
+    return is_above ? nearly_empty : slab_group_floor(slab, group);
+}
+
 static void put_partial(struct thread *thread, struct slab *slab) {
     unsigned group = slab_group_of(slab);
     slab->group = (uint8_t)group;
-    slab_set_floor(slab, slab_group_floor(slab, group));
+    slab_set_floor(slab, partial_floor(slab, group));
+    if (group == 0 && slab->floor == 0) {
+        thread->sparse_bytes += slab->span_bytes;
+    }
     put(&thread->partial[slab->class_index][group], slab, SLAB_PARTIAL);
 }
 
@@ -156,6 +181,7 @@ void slabs_look_at(struct thread *thread, struct slab *slab) {
         return;
     }
     list_take(&slab->link);
+    leave_partial(thread, slab);
     if (slab_live(slab) == 0) {
         put_spare(thread, slab);
     } else if (slab->state == SLAB_FULL) {
@@ -177,6 +203,7 @@ static struct slab *take_partial(struct thread *thread, size_t class_index) {
     for (unsigned group = SLAB_GROUPS; group-- != 0;) {
         struct slab *slab = take_first(&thread->partial[class_index][group]);
         if (slab != NULL) {
+            leave_partial(thread, slab);
             return slab;
         }
     }
@@ -244,7 +271,7 @@ static struct slab *next_slab(struct thread *thread, size_t class_index) {
         slab = take_idle(thread, class_index);
     }
     if (slab == NULL) {
-        slab = depot_adopt(thread, class_index);
+        slab = slabs_adopt(thread, class_index);
     }
     return slab != NULL ? slab : depot_new(thread, class_index);
 }
@@ -292,48 +319,7 @@ void *slabs_alloc(struct thread *thread, size_t class_index) {
     return slot;
 }
 
-/* ---- giving away ---------------------------------------------------------------------------- */
-
-static void give(struct slab *slab, struct list *empty) {
-    if (slab_live(slab) != 0) {
-        depot_give(slab);
-    } else if (!depot_give_empty(slab)) {
-        list_put_first(empty, &slab->link);
-    }
-}
-
-static void give_list(struct list *list, struct list *empty) {
-    struct slab *slab;
-    while ((slab = take_first(list)) != NULL) {
-        give(slab, empty);
-    }
-}
-
-void slabs_give_all(struct thread *thread, struct list *empty) {
-    for (size_t i = 1; i < SLAB_CLASSES; i++) {
-        struct slab *slab = thread->active[i];
-        if (slab != &slab_none) {
-            thread->active[i] = &slab_none;
-            give(slab, empty);
-        }
-        for (size_t group = 0; group < SLAB_GROUPS; group++) {
-            give_list(&thread->partial[i][group], empty);
-        }
-    }
-    give_list(&thread->full, empty);
-    for (size_t span = 0; span < SLAB_SPANS; span++) {
-        give_list(&thread->spare[span], empty);
-    }
-    thread->spare_bytes = 0;
-    thread->idle_bytes = 0;
-}
-
-void slabs_release_list(struct list *empty) {
-    struct slab *slab;
-    while ((slab = take_first(empty)) != NULL) {
-        depot_release(slab);
-    }
-}
+/* ---- trimming ------------------------------------------------------------------------------- */
 
 bool slabs_trim(struct thread *thread) {
     bool any = false;

@@ -40,6 +40,9 @@ INLINE uint32_t slabs_slack(const struct slab *slab) {
     return slab->capacity / 64u;
 }
 
+/* Nearly empty slabs are looked through when they span this much. */
+#define SPARSE_BYTES ((size_t)1024 * 1024)
+
 /* Clears a state so that it owns nothing: every active slab is slab_none. */
 void slabs_init(struct thread *thread);
 
@@ -63,6 +66,12 @@ bool slabs_trim(struct thread *thread);
 
 /* slab_find_damage of the active and the partial slabs. */
 const struct slot *slabs_find_damage(const struct thread *thread, size_t *budget);
+
+/* Gives back pages between the last slots in use of nearly empty slabs, which go to the depot; at
+ * once when `all`, else when enough have come together. True when some did. Holding no lock. */
+bool slabs_make_holes(struct thread *thread, bool all);
+/* A slab from the depot that has room, its holes filled; NULL: none. */
+struct slab *slabs_adopt(struct thread *thread, size_t class_index);
 
 /* NULL when I1, I2 and every slab's own audit hold, else the first broken one. */
 const char *slabs_audit(const struct thread *thread);

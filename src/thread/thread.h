@@ -51,6 +51,9 @@ struct thread {
     struct list full;
     struct list spare[SLAB_SPANS]; /* empty slabs, the one emptied last first */
     size_t spare_bytes;
+    size_t sparse_bytes; /* nearly empty slabs not looked through yet */
+    size_t holes_bytes;  /* slabs with holes that it gave away and has not taken back */
+    struct retention sparse;
     size_t idle_bytes; /* in active slabs that came to be empty and are not watched */
     struct outgoing outgoing[OUTGOING_WAYS];
     struct quick_lists quick;

@@ -120,6 +120,36 @@ static void *one_survivor(void *argument) {
     return NULL;
 }
 
+/* One block in sixteen stays: whole pages between them go back, and nothing else. What is freed can
+ * be had again. */
+static void *many_survivors(void *argument) {
+    const struct scene *scene = argument;
+    prepare(scene->block_bytes);
+    size_t before = resident_bytes();
+    grow(scene->block_bytes);
+    for (size_t i = 0; i < block_count; i++) {
+        if (i % 16 != 0) {
+            free(blocks[i]);
+        }
+    }
+    size_t percent = scene->block_bytes < 4096 ? 33 : 13;
+    expect_left("between survivors", before, peak_bytes / 100 * percent + 2 * MIB);
+    for (size_t i = 0; i < block_count; i++) {
+        if (i % 16 != 0) {
+            blocks[i] = malloc(scene->block_bytes);
+            memset(blocks[i], 1, scene->block_bytes);
+        }
+    }
+    for (size_t i = 0; i < block_count; i++) {
+        const char *bytes = blocks[i];
+        for (size_t at = 0; at < scene->block_bytes; at++) {
+            TEST_CHECK(bytes[at] == 1);
+        }
+    }
+    shrink(ANY_ORDER);
+    return NULL;
+}
+
 static void *phases(void *argument) {
     const struct scene *scene = argument;
     prepare(scene->block_bytes);
@@ -200,6 +230,8 @@ int main(void) {
     }
     run_all(one_survivor, 5000);
     run_all(one_survivor, 100000);
+    run_all(many_survivors, 1000);
+    run_all(many_survivors, 5000);
     run_all(trim, 5000);
     return 0;
 }

@@ -1,0 +1,149 @@
+/* holes.c - finding, noting and filling holes (contract in holes.h).
+ * Layer: slab (includes base, os, pages).
+ *
+ * The guard slot may lie on a hole: all it has to be is zero. */
+#include "slab/holes.h"
+
+#include "os/os.h"
+
+/* Fewer pages are not worth the way through the depot. */
+#define HOLES_MIN_PAGES 4
+
+#define SLOT_WORDS (SLAB_SPAN_MAX_BYTES / SLAB_STEP_BYTES / 64)
+
+/* Which slots are free, by index. */
+struct free_slots {
+    uint64_t words[SLOT_WORDS];
+    uint32_t count;
+};
+
+static bool bit_is_set(const uint64_t *words, size_t index) {
+    return (words[index / 64] >> index % 64 & 1) != 0;
+}
+
+static size_t index_at(const struct slab *slab, uintptr_t address) {
+    return (address - slab->origin) / slab->slot_bytes;
+}
+
+static uintptr_t slot_at(const struct slab *slab, size_t index) {
+    return slab->origin + index * slab->slot_bytes;
+}
+
+static size_t page_of(const struct slab *slab, uintptr_t address) {
+    return (address - slab->start) / os_page_bytes();
+}
+
+/* False when the list is damaged: somebody else will say so. */
+static bool find_free_slots(const struct slab *slab, struct free_slots *found) {
+    for (size_t i = 0; i <= slab->carved / 64u; i++) {
+        found->words[i] = 0;
+    }
+    found->count = 0;
+    for (const struct slot *at = slab->free; (uintptr_t)at != slab->start;
+         at = slab_next_slot(slab, at)) {
+        if (!slab_is_slot(slab, at) || !slab_tag_is_right(slab, at) ||
+            found->count++ > slab->carved) {
+            return false;
+        }
+        size_t index = index_at(slab, (uintptr_t)at);
+        found->words[index / 64] |= UINT64_C(1) << index % 64;
+    }
+    return true;
+}
+
+/* All slots that lie on [start, end), even in part. */
+static bool are_free(const struct slab *slab, const struct free_slots *found, uintptr_t start,
+                     uintptr_t end) {
+    size_t past = index_at(slab, end - 1) + 1;
+    past = past < slab->carved ? past : slab->carved;
+    size_t first = start > slab->origin ? index_at(slab, start) : 0;
+    for (size_t index = first; index < past; index++) {
+        if (!bit_is_set(found->words, index)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static size_t find_pages(const struct slab *slab, const struct free_slots *found,
+                         struct slab_holes *holes) {
+    size_t page = os_page_bytes(), count = 0;
+    uintptr_t end = slab->origin + slab_carved_bytes(slab);
+    *holes = (struct slab_holes){.hidden = 0};
+    uintptr_t first = align_down(slab->origin, page);
+    for (uintptr_t at = first; at < end; at += page) {
+        if (are_free(slab, found, at, at + page)) {
+            size_t index = page_of(slab, at);
+            holes->pages[index / 64] |= UINT64_C(1) << index % 64;
+            count++;
+        }
+    }
+    holes->page_count = (uint32_t)count;
+    return count;
+}
+
+/* In ascending order; slots on pages of holes are left out. */
+static void relink(struct slab *slab, const struct free_slots *found, struct slab_holes *holes) {
+    uintptr_t after = slab->start;
+    for (size_t index = slab->carved; index-- != 0;) {
+        uintptr_t at = slot_at(slab, index);
+        if (!bit_is_set(found->words, index)) {
+            continue;
+        }
+        if (bit_is_set(holes->pages, page_of(slab, at))) {
+            holes->hidden++;
+        } else {
+            slot_set_next((struct slot *)at, after);
+            after = at;
+        }
+    }
+    compiler_fence();
+    slab->free = (struct slot *)after;
+}
+
+/* Runs of pages with one call each. What the kernel refuses stays resident, and hidden. */
+static void give_back(const struct slab *slab, const struct slab_holes *holes) {
+    size_t page = os_page_bytes(), pages = slab->span_bytes / page;
+    for (size_t first = 0; first < pages; first++) {
+        size_t past = first;
+        while (past < pages && bit_is_set(holes->pages, past)) {
+            past++;
+        }
+        if (past != first) {
+            (void)os_purge((void *)(slab->start + first * page), (past - first) * page);
+            first = past;
+        }
+    }
+}
+
+bool slab_make_holes(struct slab *slab, struct slab_holes *holes) {
+    struct free_slots found;
+    if (slab_live(slab) == 0 || !find_free_slots(slab, &found) ||
+        find_pages(slab, &found, holes) < HOLES_MIN_PAGES) {
+        return false;
+    }
+    relink(slab, &found, holes);
+    give_back(slab, holes);
+    return true;
+}
+
+void slab_fill_holes(struct slab *slab) {
+    const struct slab_holes *holes = slab->holes;
+    uintptr_t after = (uintptr_t)slab->free;
+    for (size_t index = slab->carved; index-- != 0;) {
+        uintptr_t at = slot_at(slab, index);
+        if (bit_is_set(holes->pages, page_of(slab, at))) {
+            slot_set_next((struct slot *)at, after);
+            slot_set_tag((struct slot *)at, slab->tag);
+            after = at;
+        }
+    }
+    compiler_fence();
+    slab->free = (struct slot *)after;
+}
+
+bool slab_is_hidden(const struct slab *slab, const struct slot *slot) {
+    const struct slab_holes *holes = __atomic_load_n(&slab->holes, __ATOMIC_RELAXED);
+    uintptr_t start = align_down(slab->origin, class_span_bytes(slab->class_index));
+    return holes != NULL && bit_is_set(holes->pages, ((uintptr_t)slot - start) / os_page_bytes());
+}

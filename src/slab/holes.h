@@ -1,0 +1,46 @@
+/* holes.h - pages of a slab that went back to the kernel between slots in use.
+ * Layer: slab (includes base, os, pages).
+ *
+ * A page that only free slots lie on can go back, but the words that link these slots go with it.
+ * So the slab's list is made anew without the slots that begin on such a page: they are *hidden*,
+ * and the record of the slab's holes says where. Before the slab serves anybody again they are
+ * linked in once more.
+ *
+ *      | guard, live | free | free | live, free | free | ...      pages of the slab
+ *                    |<-- hole --->|            |<hole>|          free slots there are hidden
+ *
+ * Hidden slots do not carry the tag that tells a second free of them, so a slab with holes belongs
+ * to the depot, where every free takes the long way and looks here.
+ *
+ * I1: live + listed + hidden slots = carved slots.
+ * I2: no slot in use lies on a page of a hole, not even in part. */
+#ifndef ARENITE_SLAB_HOLES_H
+#define ARENITE_SLAB_HOLES_H
+
+#include "slab/slab.h"
+
+#define HOLES_PAGES_MAX (SLAB_SPAN_MAX_BYTES / 4096)
+
+struct slab_holes {
+    struct slab_holes *next; /* unused records */
+    uint32_t hidden;         /* slots */
+    uint32_t page_count;     /* given back */
+    uint64_t pages[(HOLES_PAGES_MAX + 63) / 64];
+};
+
+/* Gives back the pages of a slab without anything in use on them, and notes them in `holes`; false,
+ * with nothing changed, when that would be few. By the owner. */
+bool slab_make_holes(struct slab *slab, struct slab_holes *holes);
+
+/* Links the hidden slots in again. By the owner. */
+void slab_fill_holes(struct slab *slab);
+
+/* Whether a slot is hidden. Any thread; the slab may change hands meanwhile. */
+bool slab_is_hidden(const struct slab *slab, const struct slot *slot);
+
+INLINE uint32_t slab_hidden(const struct slab *slab) {
+    const struct slab_holes *holes = __atomic_load_n(&slab->holes, __ATOMIC_RELAXED);
+    return holes != NULL ? holes->hidden : 0;
+}
+
+#endif

@@ -1,0 +1,113 @@
+/* slabs_give.c - slabs that a thread gives away: all at its end, nearly empty ones without the
+ * pages between their last slots in use (slab/holes.h).
+ * Layer: thread (includes slab and below). See slabs.h. */
+#include "os/os.h"
+#include "thread/slabs.h"
+
+/* ---- at the end ------------------------------------------------------------------------------ */
+
+static struct slab *take_first(struct list *list) {
+    struct list_link *link = list->first;
+    if (link == NULL) {
+        return NULL;
+    }
+    list_take(link);
+    return LIST_ELEMENT(link, struct slab, link);
+}
+
+static void give(struct slab *slab, struct list *empty) {
+    if (slab_live(slab) != 0) {
+        depot_give(slab);
+    } else if (!depot_give_empty(slab)) {
+        list_put_first(empty, &slab->link);
+    }
+}
+
+static void give_list(struct list *list, struct list *empty) {
+    struct slab *slab;
+    while ((slab = take_first(list)) != NULL) {
+        give(slab, empty);
+    }
+}
+
+void slabs_give_all(struct thread *thread, struct list *empty) {
+    for (size_t i = 1; i < SLAB_CLASSES; i++) {
+        struct slab *slab = thread->active[i];
+        if (slab != &slab_none) {
+            thread->active[i] = &slab_none;
+            give(slab, empty);
+        }
+        for (size_t group = 0; group < SLAB_GROUPS; group++) {
+            give_list(&thread->partial[i][group], empty);
+        }
+    }
+    give_list(&thread->full, empty);
+    for (size_t span = 0; span < SLAB_SPANS; span++) {
+        give_list(&thread->spare[span], empty);
+    }
+    thread->spare_bytes = 0;
+    thread->idle_bytes = 0;
+}
+
+void slabs_release_list(struct list *empty) {
+    struct slab *slab;
+    while ((slab = take_first(empty)) != NULL) {
+        depot_release(slab);
+    }
+}
+
+/* ---- holes ----------------------------------------------------------------------------------- */
+
+static void note_holes(struct thread *thread, size_t added, size_t removed) {
+    thread->holes_bytes += added;
+    thread->holes_bytes -= removed < thread->holes_bytes ? removed : thread->holes_bytes;
+    retention_note(&thread->sparse, thread->holes_bytes);
+}
+
+/* A slab with holes that is wanted again earns that as much stays whole next time. */
+struct slab *slabs_adopt(struct thread *thread, size_t class_index) {
+    bool had_holes = false;
+    struct slab *slab = depot_adopt(thread, class_index, &had_holes);
+    if (had_holes) {
+        note_holes(thread, 0, slab->span_bytes);
+    }
+    return slab;
+}
+
+/* The newest come first: of the rest only as much is looked at as has come since. */
+static bool make_holes_in(struct thread *thread, struct list *list, size_t bytes) {
+    bool any = false;
+    struct list_link *next;
+    for (struct list_link *link = list->first; link != NULL && bytes != 0; link = next) {
+        struct slab *slab = LIST_ELEMENT(link, struct slab, link);
+        next = link->next;
+        bytes -= slab->span_bytes < bytes ? slab->span_bytes : bytes;
+        if (depot_give_with_holes(slab)) {
+            note_holes(thread, slab->span_bytes, 0);
+            any = true;
+        }
+    }
+    return any;
+}
+
+/* Slabs that became empty went to the page heaps: what was taken again of these counts, too. */
+static size_t sparse_limit(struct thread *thread) {
+    retention_look(&thread->sparse, thread->holes_bytes, os_clock_ns());
+    size_t earned = retention_earned(&thread->sparse), granules = page_heap_earned();
+    return SPARSE_BYTES + (earned > granules ? earned : granules) / 8 * 9;
+}
+
+bool slabs_make_holes(struct thread *thread, bool all) {
+    size_t bytes = all ? SIZE_MAX : thread->sparse_bytes;
+    bool any = false;
+    if (!all && bytes < sparse_limit(thread)) {
+        return false;
+    }
+    thread->sparse_bytes = 0;
+    for (size_t i = 1; i < SLAB_CLASSES; i++) {
+        for (size_t group = 0; group < (all ? SLAB_GROUPS : 1); group++) {
+            any |= make_holes_in(thread, &thread->partial[i][group], bytes);
+        }
+    }
+    return any;
+}
