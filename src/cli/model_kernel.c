@@ -116,7 +116,7 @@ static bool measure_child(struct kernel *kernel) {
     smaps_close(smaps);
     request.verb = SCRIPT_EXIT;
     request.slot = HARNESS_CHILD;
-    if (write(kernel->pipes[HARNESS_CHILD].out, &request, sizeof request) != sizeof request) {
+    if (!ask(kernel, HARNESS_CHILD, &request, &reply)) {
         return false;
     }
     request.slot = HARNESS_PARENT;
@@ -327,7 +327,7 @@ static bool run_exit(struct kernel *kernel, struct harness_request *request,
     kernel->shares_memory = false;
     request->slot = HARNESS_CHILD;
     smaps_close(&kernel->smaps[HARNESS_CHILD]);
-    if (write(kernel->pipes[HARNESS_CHILD].out, request, sizeof *request) != sizeof *request) {
+    if (!ask(kernel, HARNESS_CHILD, request, reply)) {
         return false;
     }
     request->slot = HARNESS_PARENT;
