@@ -212,7 +212,7 @@ bool depot_give_with_holes(struct slab *slab) {
         return false;
     }
     __atomic_add_fetch(&holes_pages, holes->page_count, __ATOMIC_RELAXED);
-    __atomic_store_n(&slab->holes, holes, __ATOMIC_RELAXED);
+    __atomic_store_n(&slab->holes, holes, __ATOMIC_RELEASE);
     list_take(&slab->link);
     depot_lock();
     depot_give(slab);

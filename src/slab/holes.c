@@ -143,7 +143,7 @@ void slab_fill_holes(struct slab *slab) {
 }
 
 bool slab_is_hidden(const struct slab *slab, const struct slot *slot) {
-    const struct slab_holes *holes = __atomic_load_n(&slab->holes, __ATOMIC_RELAXED);
+    const struct slab_holes *holes = __atomic_load_n(&slab->holes, __ATOMIC_ACQUIRE);
     uintptr_t start = align_down(slab->origin, class_span_bytes(slab->class_index));
     return holes != NULL && bit_is_set(holes->pages, ((uintptr_t)slot - start) / os_page_bytes());
 }
