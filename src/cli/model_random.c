@@ -20,7 +20,8 @@ struct generator {
     bool big;
     bool forks;
     bool files;
-    unsigned threads; /* begun; each has a name of its own */
+    bool runs_threads; /* then no mapping is placed by the kernel: a stack could lie in its hole */
+    unsigned threads;  /* begun; each has a name of its own */
     unsigned joined;
     bool has_child;
     bool in_child;
@@ -121,7 +122,8 @@ static void put_mmap(struct generator *generator) {
                 random_page(generator));
         return;
     }
-    if (one_in(generator, 6) && generator->names < NAMES_MAX) { /* at a hint, or nowhere said */
+    if (one_in(generator, 6) && generator->names < NAMES_MAX &&
+        !generator->runs_threads) { /* at a hint, or nowhere said */
         uint64_t pages = random_length(generator);
         fprintf(generator->text, "mmap N%u %" PRIu64 "p %s%s", generator->names, pages,
                 random_access(generator), flag);
@@ -220,7 +222,7 @@ static void put_op(struct generator *generator) {
         fprintf(generator->text, "stack %" PRIu64 "p", random_length(generator));
     } else if (roll < 78 && generator->forks) {
         put_task(generator);
-    } else if (roll < 78 && generator->threads < THREADS_MOST) {
+    } else if (roll < 78 && generator->runs_threads && generator->threads < THREADS_MOST) {
         put_thread(generator);
     } else {
         put_range(generator, "write");
@@ -238,6 +240,7 @@ char *random_script(uint64_t seed, uint64_t number, uint64_t ops) {
     }
     generator.big = one_in(&generator, 2);
     generator.forks = one_in(&generator, 3);
+    generator.runs_threads = !generator.forks && one_in(&generator, 3);
     generator.files = one_in(&generator, 3);
     if (generator.files) {
         fprintf(generator.text, "file F %" PRIu64 "p\n", 16 + below(&generator, 300));

@@ -104,13 +104,9 @@ enum fault_signal do_wp_page(struct fault *fault) {
 
 /* ---- the levels ---------------------------------------------------------------------------- */
 
-static bool is_beyond_end(const struct vma *vma, vaddr address) {
-    return vma->pgoff + pages_of(address - vma->start) >= vma->file->length_pages;
-}
-
 static enum fault_signal handle_pte_fault(struct fault *fault) {
     bool is_new_file_page = fault->vma->file != NULL;
-    if (is_new_file_page && *fault->pmd == 0 && is_beyond_end(fault->vma, fault->address)) {
+    if (is_new_file_page && *fault->pmd == 0 && !fault_finds_pages(fault)) {
         if (fault->write && (fault->vma->flags & VMF_SHARED) == 0) {
             vma_prepare_anon(fault->mm, fault->vma);
         }

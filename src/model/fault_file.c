@@ -70,9 +70,17 @@ static struct window find_window(const struct fault *fault) {
     return window;
 }
 
+bool fault_finds_pages(const struct fault *fault) {
+    const struct vma *vma = fault->vma;
+    uint64_t bytes = fault->mm->machine->personality.fault_around_pages << MODEL_PAGE_SHIFT;
+    vaddr low = fault->write ? fault->address : fault->address & ~(vaddr)(bytes - 1);
+    low = low < vma->start ? vma->start : low;
+    return file_page_of(vma, low) < vma->file->length_pages;
+}
+
 static void do_fault_around(struct fault *fault) {
     const struct vma *vma = fault->vma;
-    if (file_page_of(vma, fault->address) >= vma->file->length_pages) {
+    if (!fault_finds_pages(fault)) {
         return;
     }
     const struct window window = find_window(fault);
