@@ -115,7 +115,7 @@ enum fault_signal mm_handle_fault(struct mm *mm, struct vma *vma, vaddr address,
 enum fault_signal do_anonymous_page(struct fault *fault);
 enum fault_signal do_wp_page(struct fault *fault);
 enum fault_signal do_fault(struct fault *fault);
-/* Whether a fault in a file maps anything: also beyond the end, pages around it can be before it. */
+/* Whether a fault in a file maps anything: beyond the end, pages around it may still be before. */
 bool fault_finds_pages(const struct fault *fault);
 
 /* Huge pages: true when one serves the fault, false to go on with small ones. */
