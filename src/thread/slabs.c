@@ -18,6 +18,11 @@
 /* How many spare slabs are looked at for one that is laid out for the class already. */
 #define SPARE_LOOKS 4
 
+void slabs_forget_emptied(struct thread *thread) {
+    thread->emptied_bytes = 0;
+    thread->retention = (struct retention){.high_bytes = 0};
+}
+
 void slabs_init(struct thread *thread) {
     for (size_t i = 0; i < SLAB_CLASSES; i++) {
         thread->active[i] = &slab_none;
@@ -34,6 +39,7 @@ void slabs_init(struct thread *thread) {
     thread->sparse_bytes = 0;
     thread->holes_bytes = 0;
     thread->sparse = (struct retention){.high_bytes = 0};
+    slabs_forget_emptied(thread);
 }
 
 static struct slab *slab_of(struct list_link *link) {
@@ -76,14 +82,53 @@ static void watch(struct slab *slab) {
     slab_set_floor(slab, is_small(slab) ? FLOOR_NEVER : 0);
 }
 
-/* What an active slab that is not watched counts in idle_bytes. */
-static size_t idle_bytes(const struct slab *slab) {
+size_t slabs_idle_bytes(const struct slab *slab) {
     return slab->floor == FLOOR_NEVER && !is_small(slab) ? slab_carved_bytes(slab) : 0;
 }
 
+/* ---- what the thread has shown that it takes again ------------------------------------------- */
+
+static void note_emptied(struct thread *thread, const struct slab *slab) {
+    thread->emptied_bytes += class_span_bytes(slab->class_index);
+    retention_note(&thread->retention, thread->emptied_bytes);
+    if (retention_tick(&thread->retention)) {
+        retention_look(&thread->retention, thread->emptied_bytes, os_clock_ns());
+    }
+}
+
+/* A slab for the class was taken, wherever from. */
+static void note_taken(struct thread *thread, size_t class_index) {
+    size_t bytes = class_span_bytes(class_index);
+    thread->emptied_bytes -= bytes < thread->emptied_bytes ? bytes : thread->emptied_bytes;
+    retention_note(&thread->retention, thread->emptied_bytes);
+}
+
+/* A part of what all threads together may keep, 32 KiB at least. */
+static size_t share_of(size_t all_bytes) {
+    size_t share = all_bytes / (thread_count() + 1);
+    return share > SPARE_MIN_BYTES ? share : SPARE_MIN_BYTES;
+}
+
+static size_t spare_limit(const struct thread *thread) {
+    size_t earned = share_of(SPARE_ALL_BYTES) + retention_earned(&thread->retention);
+    size_t most = share_of(SPARE_MOST_BYTES);
+    return earned < most ? earned : most;
+}
+
+/* Whether so many more bytes of empty slabs are within the share. */
+static bool may_keep(const struct thread *thread, size_t bytes) {
+    return thread->spare_bytes + thread->idle_bytes + bytes <= spare_limit(thread);
+}
+
+/* ---- changes of state ------------------------------------------------------------------------ */
+
 /* Before an active slab is carved further, or is active no more. */
 static void end_idle(struct thread *thread, const struct slab *slab) {
-    thread->idle_bytes -= idle_bytes(slab);
+    size_t bytes = slabs_idle_bytes(slab);
+    if (bytes != 0) {
+        thread->idle_bytes -= bytes;
+        note_taken(thread, slab->class_index);
+    }
 }
 
 /* One of the emptiest group is told once more, when it is nearly empty: an eighth is in use. */
@@ -109,18 +154,8 @@ static void put_full(struct thread *thread, struct slab *slab) {
     put(&thread->full, slab, SLAB_FULL);
 }
 
-/* What all threads together may keep, shared out among them. */
-static size_t spare_limit(void) {
-    size_t share = SPARE_ALL_BYTES / (thread_count() + 1);
-    return share > SPARE_MIN_BYTES ? share : SPARE_MIN_BYTES;
-}
-
-/* Whether so many more bytes of empty slabs are within the share. */
-static bool may_keep(const struct thread *thread, size_t bytes) {
-    return thread->spare_bytes + thread->idle_bytes + bytes <= spare_limit();
-}
-
 static void put_spare(struct thread *thread, struct slab *slab) {
+    note_emptied(thread, slab);
     if (!may_keep(thread, slab_carved_bytes(slab))) {
         depot_release(slab);
         return;
@@ -166,9 +201,10 @@ static void look_at_active(struct thread *thread, struct slab *slab) {
     if (slab_live(slab) != 0) {
         return;
     }
+    note_emptied(thread, slab);
     if (may_keep(thread, slab_carved_bytes(slab))) {
         slab_set_floor(slab, FLOOR_NEVER);
-        thread->idle_bytes += idle_bytes(slab);
+        thread->idle_bytes += slabs_idle_bytes(slab);
         return;
     }
     thread->active[slab->class_index] = &slab_none;
@@ -227,6 +263,7 @@ static struct slab *take_spare(struct thread *thread, size_t class_index) {
     if (slab != NULL) {
         list_take(&slab->link);
         thread->spare_bytes -= slab_carved_bytes(slab);
+        note_taken(thread, class_index);
         if (slab->class_index != class_index) {
             depot_format(slab, class_index);
         }
@@ -248,7 +285,7 @@ static struct slab *take_empty_active(struct thread *thread, size_t class_index)
 /* An idle slab that has come to be in use again is watched again. */
 static struct slab *take_idle(struct thread *thread, size_t class_index) {
     for (size_t i = 1; i < SLAB_CLASSES && thread->idle_bytes != 0; i++) {
-        if (idle_bytes(thread->active[i]) == 0 || class_span(i) != class_span(class_index)) {
+        if (slabs_idle_bytes(thread->active[i]) == 0 || class_span(i) != class_span(class_index)) {
             continue;
         }
         struct slab *slab = take_empty_active(thread, i);
@@ -262,6 +299,17 @@ static struct slab *take_idle(struct thread *thread, size_t class_index) {
     return NULL;
 }
 
+static struct slab *take_from_depot(struct thread *thread, size_t class_index) {
+    struct slab *slab = slabs_adopt(thread, class_index);
+    if (slab == NULL) {
+        slab = depot_new(thread, class_index);
+    }
+    if (slab != NULL) {
+        note_taken(thread, class_index);
+    }
+    return slab;
+}
+
 static struct slab *next_slab(struct thread *thread, size_t class_index) {
     struct slab *slab = take_partial(thread, class_index);
     if (slab == NULL) {
@@ -270,10 +318,7 @@ static struct slab *next_slab(struct thread *thread, size_t class_index) {
     if (slab == NULL) {
         slab = take_idle(thread, class_index);
     }
-    if (slab == NULL) {
-        slab = slabs_adopt(thread, class_index);
-    }
-    return slab != NULL ? slab : depot_new(thread, class_index);
+    return slab != NULL ? slab : take_from_depot(thread, class_index);
 }
 
 /* The active slab can give nothing more: another takes its place. */
@@ -295,6 +340,7 @@ static struct slab *replace_active(struct thread *thread, size_t class_index) {
 static void refill(struct thread *thread, struct slab *slab) {
     if (!slab_list_is_empty(slab)) {
         slab_report_damage(slab);
+        end_idle(thread, slab);
         slab_recount(slab);
     }
     size_t class_index = slab->class_index;
@@ -334,97 +380,6 @@ bool slabs_trim(struct thread *thread) {
         slabs_release_list(&thread->spare[span]);
     }
     thread->spare_bytes = 0;
+    slabs_forget_emptied(thread);
     return any;
-}
-
-/* ---- damage ---------------------------------------------------------------------------------- */
-
-static const struct slot *find_damage_in(const struct list *list, size_t *budget) {
-    const struct slot *damage = NULL;
-    for (struct list_link *link = list->first; link != NULL && damage == NULL && *budget != 0;
-         link = link->next) {
-        damage = slab_find_damage(slab_of(link), budget);
-    }
-    return damage;
-}
-
-const struct slot *slabs_find_damage(const struct thread *thread, size_t *budget) {
-    const struct slot *damage = NULL;
-    for (size_t i = 1; i < SLAB_CLASSES && damage == NULL && *budget != 0; i++) {
-        if (thread->active[i] != &slab_none) {
-            damage = slab_find_damage(thread->active[i], budget);
-        }
-        for (size_t group = 0; group < SLAB_GROUPS && damage == NULL; group++) {
-            damage = find_damage_in(&thread->partial[i][group], budget);
-        }
-    }
-    return damage;
-}
-
-/* ---- audit ---------------------------------------------------------------------------------- */
-
-static const char *audit_listed(const struct slab *slab, enum slab_state state) {
-    bool has_room = slab_can_carve(slab) || slab->carved - slab_live(slab) > slabs_slack(slab);
-    if (slab->state != state) {
-        return "a slab's state is not that of its list";
-    }
-    if (state == SLAB_SPARE && slab_live(slab) != 0) {
-        return "a spare slab has live slots";
-    }
-    return state == SLAB_FULL && has_room ? "a full slab has room" : NULL;
-}
-
-/* Each link is checked against its counterpart, so that no circle is followed. */
-static const char *audit_list(const struct list *list, enum slab_state state, size_t *carved) {
-    struct list_link *const *from = &list->first;
-    for (struct list_link *link = list->first; link != NULL; from = &link->next, link = *from) {
-        const struct slab *slab = slab_of(link);
-        if (link->pointed_by != from) {
-            return "the links of a list of slabs disagree";
-        }
-        const char *wrong = audit_listed(slab, state);
-        if (wrong != NULL) {
-            return wrong;
-        }
-        *carved += slab_carved_bytes(slab);
-        const char *error = slab_audit(slab);
-        if (error != NULL) {
-            return error;
-        }
-    }
-    return NULL;
-}
-
-static const char *audit_class(const struct thread *thread, size_t class_index, size_t *idle) {
-    size_t carved = 0;
-    const char *error = NULL;
-    const struct slab *slab = thread->active[class_index];
-    if (slab != &slab_none) {
-        error = slab->state == SLAB_ACTIVE ? slab_audit(slab) : "an active slab's state is another";
-        *idle += idle_bytes(slab);
-    }
-    for (size_t group = 0; group < SLAB_GROUPS && error == NULL; group++) {
-        error = audit_list(&thread->partial[class_index][group], SLAB_PARTIAL, &carved);
-    }
-    return error;
-}
-
-const char *slabs_audit(const struct thread *thread) {
-    size_t spare = 0;
-    size_t full = 0;
-    size_t idle = 0;
-    const char *error = audit_list(&thread->full, SLAB_FULL, &full);
-    for (size_t span = 0; span < SLAB_SPANS && error == NULL; span++) {
-        error = audit_list(&thread->spare[span], SLAB_SPARE, &spare);
-    }
-    for (size_t i = 1; i < SLAB_CLASSES && error == NULL; i++) {
-        error = audit_class(thread, i, &idle);
-    }
-    if (error == NULL && spare != thread->spare_bytes) {
-        error = "the spare slabs do not add up to their sum";
-    }
-    if (error == NULL && idle != thread->idle_bytes) {
-        error = "the idle slabs do not add up to their sum";
-    }
-    return error;
 }

@@ -31,8 +31,10 @@
 
 #include "thread/thread.h"
 
-/* Resident bytes that all threads together keep in empty slabs, and what each may keep anyway. */
+/* Resident bytes that all threads together keep in empty slabs; with what they have shown that they
+ * take again (retention.h); and what each may keep anyway. */
 #define SPARE_ALL_BYTES ((size_t)1024 * 1024)
+#define SPARE_MOST_BYTES ((size_t)8 * 1024 * 1024)
 #define SPARE_MIN_BYTES ((size_t)32 * 1024)
 
 /* Slots that may be free in a slab that counts as full. */
@@ -72,6 +74,11 @@ const struct slot *slabs_find_damage(const struct thread *thread, size_t *budget
 bool slabs_make_holes(struct thread *thread, bool all);
 /* A slab from the depot that has room, its holes filled; NULL: none. */
 struct slab *slabs_adopt(struct thread *thread, size_t class_index);
+/* Ends what the thread has earned by taking empty slabs again. */
+void slabs_forget_emptied(struct thread *thread);
+
+/* What an active slab that is not watched counts in idle_bytes; 0 for one that is. */
+size_t slabs_idle_bytes(const struct slab *slab);
 
 /* NULL when I1, I2 and every slab's own audit hold, else the first broken one. */
 const char *slabs_audit(const struct thread *thread);

@@ -47,6 +47,7 @@ void slabs_give_all(struct thread *thread, struct list *empty) {
     }
     thread->spare_bytes = 0;
     thread->idle_bytes = 0;
+    slabs_forget_emptied(thread);
 }
 
 void slabs_release_list(struct list *empty) {

@@ -31,6 +31,7 @@
 #include "chunk/arena.h"
 #include "chunk/medium.h"
 #include "chunk/region.h"
+#include "pages/retention.h"
 #include "slab/depot.h"
 
 /* Slots freed by this thread that belong to another one, not yet sent. */
@@ -54,7 +55,9 @@ struct thread {
     size_t sparse_bytes; /* nearly empty slabs not looked through yet */
     size_t holes_bytes;  /* slabs with holes that it gave away and has not taken back */
     struct retention sparse;
-    size_t idle_bytes; /* in active slabs that came to be empty and are not watched */
+    size_t idle_bytes;    /* in active slabs that came to be empty and are not watched */
+    size_t emptied_bytes; /* of slabs that came to be empty, less those taken since */
+    struct retention retention;
     struct outgoing outgoing[OUTGOING_WAYS];
     struct quick_lists quick;
     struct regions regions;      /* large blocks, live and cached */

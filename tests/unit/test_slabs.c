@@ -287,6 +287,34 @@ static void test_spare_limit(void **state) {
     slabs_expect_sound();
 }
 
+/* Slabs that are taken again soon after they were given back are kept the next time; a trim ends
+ * that. */
+static void test_earned(void **state) {
+    (void)state;
+    enum { SLABS = 16 }; /* more than the share, less than a thread may earn */
+    static void *all[SLABS][64];
+    size_t kept[3];
+    for (size_t round = 0; round < 3; round++) {
+        for (size_t i = 0; i < SLABS; i++) {
+            take_slab(BIG_CLASS, all[i]);
+        }
+        for (size_t i = 0; i < SLABS; i++) {
+            for (size_t k = 0; k < class_capacity(BIG_CLASS); k++) {
+                give(all[i][k]);
+            }
+        }
+        kept[round] = self->spare_bytes + self->idle_bytes;
+        slabs_expect_sound();
+    }
+    assert_true(kept[0] <= SPARE_ALL_BYTES / (thread_count() + 1));
+    assert_true(kept[2] > SPARE_ALL_BYTES / (thread_count() + 1));
+    assert_true(kept[2] <= SPARE_MOST_BYTES / (thread_count() + 1));
+    operation_enter();
+    slabs_trim(self);
+    operation_leave();
+    assert_int_equal(retention_earned(&self->retention), 0);
+}
+
 /* ---- traffic --------------------------------------------------------------------------------- */
 
 #define HELD 3000
@@ -439,6 +467,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_fullest_first, begin, end),
         cmocka_unit_test_setup_teardown(test_spare, begin, end),
         cmocka_unit_test_setup_teardown(test_spare_limit, begin, end),
+        cmocka_unit_test_setup_teardown(test_earned, begin, end),
         cmocka_unit_test_setup_teardown(test_traffic, begin, end),
         cmocka_unit_test_setup_teardown(test_pass_on, begin, end),
         cmocka_unit_test_setup_teardown(test_free_into_depot, begin, end),
