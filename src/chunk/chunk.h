@@ -86,8 +86,8 @@ INLINE struct chunk *chunk_of_links(const struct links *links) {
 }
 
 /* The size with its flags. The owner of a live block reads it, and its neighbour's, without a lock
- * while the arena's holder changes the neighbour, or flips the P bit: hence atomic accesses, relaxed,
- * as nothing is followed that was read so. */
+ * while the arena's holder changes the neighbour, or flips the P bit: hence atomic accesses,
+ * relaxed, as nothing is followed that was read so. */
 INLINE size_t chunk_head(const struct chunk *chunk) {
     return __atomic_load_n(&chunk->size, __ATOMIC_RELAXED);
 }

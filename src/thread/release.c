@@ -102,9 +102,8 @@ static struct block block_in_slab(struct slab *slab, void *memory) {
     if (!slab_is_slot(slab, memory)) {
         block.kind = BLOCK_INVALID;
         block.error = "no block starts here";
-    } else if (UNLIKELY(slab_is_hidden(slab, memory))) {
-        block.kind = BLOCK_FREED;
-    } else if (UNLIKELY(slab_looks_free(slab, memory)) && slot_is_freed(slab, memory)) {
+    } else if (UNLIKELY(slab_is_hidden(slab, memory)) ||
+               (UNLIKELY(slab_looks_free(slab, memory)) && slot_is_freed(slab, memory))) {
         block.kind = BLOCK_FREED;
     }
     return block;
