@@ -34,7 +34,6 @@ static bool count_queued(struct walk *walk, const struct walk_record *record,
     const struct walk_place *batches = &walk->layout[LAYOUT_THREAD_OUTGOING];
     const struct walk_place *bytes = &walk->layout[LAYOUT_OUTGOING_BYTES];
     const struct walk_place *inbox = &walk->layout[LAYOUT_THREAD_INBOX_BYTES];
-    const struct walk_place *regions = &walk->layout[LAYOUT_THREAD_REGION_BYTES];
     uint64_t waiting;
     for (size_t i = 0; i < batches->count; i++) {
         uint64_t at = record->address + batches->offset + i * batches->width + bytes->offset;
@@ -43,11 +42,10 @@ static bool count_queued(struct walk *walk, const struct walk_record *record,
         }
         thread->queued_bytes += waiting;
     }
-    if (!walk_word(walk, record->address + inbox->offset, inbox->width, &waiting) ||
-        !walk_word(walk, record->address + regions->offset, regions->width,
-                   &thread->region_bytes)) {
+    if (!walk_word(walk, record->address + inbox->offset, inbox->width, &waiting)) {
         return false;
     }
+    thread->region_bytes = walk_value(walk, record, LAYOUT_THREAD_REGION_BYTES, 0);
     bool is_negative = (waiting >> (8 * inbox->width - 1)) != 0;
     thread->queued_bytes += is_negative ? 0 : waiting;
     return true;

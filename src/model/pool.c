@@ -2,6 +2,7 @@
  * Layer: model (includes base). */
 #include "model/pool.h"
 
+#include "base/bits.h"
 #include "base/check.h"
 #include "model/host.h"
 
@@ -56,8 +57,8 @@ static void give(struct object_source *source, void *object) {
 }
 
 void pool_init(struct pool *pool, size_t object_bytes) {
-    DEBUG_CHECK(object_bytes >= sizeof(struct pool_object) && object_bytes % 8 == 0 &&
-                object_bytes <= POOL_BLOCK_BYTES / 8);
+    object_bytes = align_up(object_bytes, 8);
+    DEBUG_CHECK(object_bytes >= sizeof(struct pool_object) && object_bytes <= POOL_BLOCK_BYTES / 8);
     *pool = (struct pool){.source = {take, give, object_bytes}};
 }
 
