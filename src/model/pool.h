@@ -25,7 +25,7 @@ struct pool {
     size_t taken;              /* objects that users hold */
 };
 
-/* object_bytes: at least a pointer's, at most an eighth of a block, rounded up to a multiple of 8. */
+/* object_bytes: a pointer's at least, an eighth of a block at most; rounded up to 8 bytes. */
 void pool_init(struct pool *pool, size_t object_bytes);
 
 /* Unmaps everything, objects still held included. */
