@@ -4,6 +4,7 @@
  *
  * ARENITE_TEST_ROUNDS sets how long it runs. */
 #include "arenite/arenite.h"
+#include "single_step.h"
 #include "support.h"
 #include "support_slabs.h"
 #include "test_random.h"
@@ -139,8 +140,9 @@ static void test_under_load(void **state) {
     }
 }
 
-/* ---- a storm of signals ---------------------------------------------------------------------- */
+/* ---- a handler between any two instructions -------------------------------------------------- */
 
+#if CAN_SINGLE_STEP
 #define KEPT 64
 
 static struct holding kept[KEPT]; /* the handler's */
@@ -148,11 +150,11 @@ static volatile size_t handled;
 static volatile sig_atomic_t handler_faults;
 static struct random_source handler_random;
 
-/* As a program's handler that allocates: only where it interrupts a slow operation, since the few
- * instructions of the fast paths are not covered. */
+/* As a program's handler that allocates, where it interrupts a slow operation: the few instructions
+ * of the fast paths are not covered. One such instruction in sixteen, by chance. */
 static void allocate_and_free(int signal) {
     (void)signal;
-    if (thread_depth == 0) {
+    if (thread_depth == 0 || random_below(&handler_random, 16) != 0) {
         return;
     }
     handled++;
@@ -184,16 +186,22 @@ static void offer(struct worker *worker) {
     }
 }
 
-static pthread_t target;
-static uint32_t storm_is_over;
+/* A step takes microseconds, so that one call in a few is stepped through. */
+static bool is_stepped(struct worker *worker) {
+    return random_below(&worker->random, 16) == 0;
+}
 
-/* The next signal follows when the last one has been handled. */
-static void *send_signals(void *unused) {
-    (void)unused;
-    while (__atomic_load_n(&storm_is_over, __ATOMIC_RELAXED) == 0) {
-        pthread_kill(target, SIGUSR1);
-    }
-    return NULL;
+static void *stepped_malloc(size_t bytes) {
+    single_step_begin();
+    void *memory = arenite_malloc(bytes);
+    single_step_end();
+    return memory;
+}
+
+static void stepped_free(void *memory) {
+    single_step_begin();
+    arenite_free(memory);
+    single_step_end();
 }
 
 /* Few slots to a slab, all taken, then all freed: many of these calls are slow. */
@@ -202,23 +210,17 @@ static void wave(struct worker *worker) {
         struct holding *block = &worker->slots[i];
         if (block->memory == NULL) {
             block->bytes = 700 + random_below(&worker->random, 4) * 100;
-            block->memory = arenite_malloc(block->bytes);
+            void *(*allocate)(size_t) = is_stepped(worker) ? stepped_malloc : arenite_malloc;
+            block->memory = allocate(block->bytes);
             test_pattern_fill(block->memory, block->bytes, block->bytes);
         }
     }
     for (size_t i = 0; i < SLOTS; i++) {
         struct holding *block = &worker->slots[i];
         worker->faults += !test_pattern_holds(block->memory, block->bytes, block->bytes);
-        arenite_free(block->memory);
+        (is_stepped(worker) ? stepped_free : arenite_free)(block->memory);
         block->memory = NULL;
     }
-}
-
-static void mask(int how) {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGUSR1);
-    pthread_sigmask(how, &set, NULL);
 }
 
 static void test_handlers(void **state) {
@@ -228,28 +230,16 @@ static void test_handlers(void **state) {
     memset(worker, 0, sizeof *worker);
     worker->random = random_branch(&random);
     handler_random = random_branch(&random);
-    struct sigaction action = {.sa_handler = allocate_and_free, .sa_flags = SA_RESTART};
-    sigaction(SIGUSR1, &action, NULL);
-    pthread_t storm;
-    target = pthread_self();
-    assert_int_equal(pthread_create(&storm, NULL, send_signals, NULL), 0);
-    size_t extra = 1000; /* a busy machine may send no signal for a while */
-    for (size_t rounds = test_knob("ARENITE_TEST_ROUNDS", 10) * 10;
-         rounds > 0 || (handled == 0 && extra-- > 0); rounds -= rounds > 0) {
-        for (size_t i = 0; i < 8; i++) {
-            wave(worker);
-        }
+    struct sigaction action = {.sa_handler = allocate_and_free};
+    sigaction(SIGTRAP, &action, NULL);
+    for (size_t rounds = test_knob("ARENITE_TEST_ROUNDS", 10); rounds > 0; rounds--) {
+        wave(worker);
         for (size_t i = 0; i < 200; i++) {
             step(worker);
         }
-        mask(SIG_BLOCK);
         offer(worker);
         slabs_expect_sound();
-        mask(SIG_UNBLOCK);
     }
-    mask(SIG_BLOCK);
-    __atomic_store_n(&storm_is_over, 1, __ATOMIC_RELAXED);
-    assert_int_equal(pthread_join(storm, NULL), 0);
     empty(worker);
     for (size_t i = 0; i < KEPT; i++) {
         arenite_free(kept[i].memory);
@@ -259,6 +249,12 @@ static void test_handlers(void **state) {
     assert_true(handled > 0);
     slabs_expect_sound();
 }
+#else
+static void test_handlers(void **state) {
+    (void)state;
+    skip();
+}
+#endif
 
 int main(void) {
     const struct CMUnitTest tests[] = {
