@@ -32,15 +32,21 @@
 /* A function that looks at memory while others may write it, and knows that. */
 #define READS_RACILY __attribute__((no_sanitize("thread")))
 
-/* A relaxed atomic load for the fast paths. The machine's plain load of an aligned word is one, and
- * the compiler folds that into other instructions, which it does not do with a builtin; the thread
- * sanitizer wants the builtin. Never to be waited on: the compiler may load once and remember. */
-#if defined(__has_feature)
+#if defined(__SANITIZE_THREAD__)
+#define HAS_THREAD_SANITIZER 1
+#elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define HAS_THREAD_SANITIZER 1
 #endif
 #endif
-#if defined(__SANITIZE_THREAD__) || defined(HAS_THREAD_SANITIZER)
+#ifndef HAS_THREAD_SANITIZER
+#define HAS_THREAD_SANITIZER 0
+#endif
+
+/* A relaxed atomic load for the fast paths. The machine's plain load of an aligned word is one, and
+ * the compiler folds that into other instructions, which it does not do with a builtin; the thread
+ * sanitizer wants the builtin. Never to be waited on: the compiler may load once and remember. */
+#if HAS_THREAD_SANITIZER
 #define LOAD_RELAXED(pointer) __atomic_load_n((pointer), __ATOMIC_RELAXED)
 #else
 #define LOAD_RELAXED(pointer) (*(pointer))

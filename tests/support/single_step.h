@@ -1,5 +1,5 @@
 /* single_step.h - a SIGTRAP after every instruction, for tests that interrupt code everywhere.
- * Layer: tests (includes libc only).
+ * Layer: tests (includes base).
  *
  * The processor's trap flag: no storm of signals, so no luck and no second thread. The kernel
  * clears the flag while a handler runs and restores it afterwards. Source: Intel SDM volume 1,
@@ -8,18 +8,20 @@
 #ifndef ARENITE_TESTS_SUPPORT_SINGLE_STEP_H
 #define ARENITE_TESTS_SUPPORT_SINGLE_STEP_H
 
-#if defined(__SANITIZE_THREAD__)
+#include "base/compiler.h"
+
+#if HAS_THREAD_SANITIZER
 #define CAN_SINGLE_STEP 0
 #elif defined(__x86_64__)
 #define CAN_SINGLE_STEP 1
 /* Past the red zone, which is the compiler's. */
-#define SINGLE_STEP_FLAGS(change)                                                                  \
-    __asm__ volatile("lea -128(%%rsp), %%rsp\n\tpushfq\n\t" change " (%%rsp)\n\tpopfq\n\t"         \
-                     "lea 128(%%rsp), %%rsp" ::                                                    \
+#define SINGLE_STEP_FLAGS(change)                                                          \
+    __asm__ volatile("lea -128(%%rsp), %%rsp\n\tpushfq\n\t" change " (%%rsp)\n\tpopfq\n\t" \
+                     "lea 128(%%rsp), %%rsp" ::                                            \
                          : "memory", "cc")
 #elif defined(__i386__)
 #define CAN_SINGLE_STEP 1
-#define SINGLE_STEP_FLAGS(change)                                                                  \
+#define SINGLE_STEP_FLAGS(change) \
     __asm__ volatile("pushfl\n\t" change " (%%esp)\n\tpopfl" ::: "memory", "cc")
 #else
 #define CAN_SINGLE_STEP 0
