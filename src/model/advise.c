@@ -87,8 +87,11 @@ static int guard_install(const struct part *part) {
     if ((part->vma->flags & VMF_LOCKED) != 0) {
         return -EINVAL;
     }
-    vma_prepare_anon(mm, part->vma); /* so that a fork copies the markers */
-    if (mm->machine->personality.guard_flag) {
+    bool has_flag = mm->machine->personality.guard_flag;
+    if (vma_is_anonymous(part->vma) || !has_flag) { /* without the flag, so that a fork copies */
+        vma_prepare_anon(mm, part->vma);
+    }
+    if (has_flag) {
         part->vma->flags |= VMF_GUARD;
     }
     mm_zap(mm, part->start, part->end, 0);

@@ -2,8 +2,9 @@
  * Layer: model (includes base and the buddy core).
  *
  * A read fault in a cached file maps up to 16 pages around it, those that are in the cache, and all
- * of the folios that these belong to, where they lie in the VMA and in one table. A write to a
- * private mapping copies one page. Files live in memory only: every page is cached. */
+ * of the folios that these belong to, where they lie in the VMA and in one table; but when they
+ * begin in the file's last folio, that folio alone, or the page. A write to a private mapping
+ * copies one page. Files live in memory only: every page is cached. */
 #include "model/file.h"
 #include "model/mm_internal.h"
 
@@ -70,27 +71,70 @@ static struct window find_window(const struct fault *fault) {
     return window;
 }
 
-bool fault_finds_pages(const struct fault *fault) {
+/* Whether the window begins before the file's last folio; when it does not, nothing is mapped
+ * around. Pages of shared memory are folios of their own, and the last is like the others. */
+static bool maps_around(const struct fault *fault) {
     const struct vma *vma = fault->vma;
+    const struct model_file *file = vma->file;
     uint64_t bytes = fault->mm->machine->personality.fault_around_pages << MODEL_PAGE_SHIFT;
-    vaddr low = fault->write ? fault->address : fault->address & ~(vaddr)(bytes - 1);
-    low = low < vma->start ? vma->start : low;
-    return file_page_of(vma, low) < vma->file->length_pages;
+    vaddr low = fault->address & ~(vaddr)(bytes - 1);
+    uint64_t page = file_page_of(vma, low < vma->start ? vma->start : low);
+    if (file->is_shared_memory || page >= file->length_pages) {
+        return page < file->length_pages;
+    }
+    uint64_t count;
+    uint64_t first = file_folio(file, page, &count);
+    return first + count < file->length_pages;
 }
 
-static void do_fault_around(struct fault *fault) {
+bool fault_finds_pages(const struct fault *fault) {
     const struct vma *vma = fault->vma;
-    if (!fault_finds_pages(fault)) {
-        return;
-    }
-    const struct window window = find_window(fault);
+    return file_page_of(vma, fault->address) < vma->file->length_pages ||
+           (!fault->write && maps_around(fault));
+}
+
+static void map_missing(struct fault *fault, const struct window *window) {
+    const struct vma *vma = fault->vma;
     struct table *table = entry_table(*fault->pmd);
-    for (vaddr at = window.low; at < window.high; at += MODEL_PAGE_BYTES) {
+    for (vaddr at = window->low; at < window->high; at += MODEL_PAGE_BYTES) {
         page_entry *entry = &table->entry[table_index(at, MODEL_PAGE_SHIFT)];
         if (*entry == 0 && file_has_page(vma->file, file_page_of(vma, at))) {
             map_file_page(fault, entry, at);
         }
     }
+}
+
+static void do_fault_around(struct fault *fault) {
+    if (maps_around(fault)) {
+        const struct window window = find_window(fault);
+        map_missing(fault, &window);
+    }
+}
+
+static bool window_is_empty(const struct table *table, const struct window *window) {
+    bool empty = true;
+    for (vaddr at = window->low; empty && at < window->high; at += MODEL_PAGE_BYTES) {
+        empty = table->entry[table_index(at, MODEL_PAGE_SHIFT)] == 0;
+    }
+    return empty;
+}
+
+/* The whole folio of the page when it lies in the VMA and one table that holds nothing of it yet;
+ * else the page alone. */
+static enum fault_signal finish_fault(struct fault *fault) {
+    const struct vma *vma = fault->vma;
+    vaddr block = block_start(fault->address);
+    struct window limits = {vma->start > block ? vma->start : block, block_end(fault->address)};
+    limits.high = vma->end < limits.high ? vma->end : limits.high;
+    struct window window = {fault->address, fault->address};
+    bool is_inside = file_page_of(vma, fault->address) < vma->file->length_pages;
+    if (is_inside && !fault->write) {
+        widen(&window, vma, fault->address, &limits);
+    }
+    if (window.high > window.low && window_is_empty(entry_table(*fault->pmd), &window)) {
+        map_missing(fault, &window);
+    }
+    return *fault->pte != 0 ? FAULT_NO_SIGNAL : map_file_page(fault, fault->pte, fault->address);
 }
 
 static enum fault_signal do_cow_fault(struct fault *fault) {
@@ -115,5 +159,5 @@ enum fault_signal do_fault(struct fault *fault) {
     if (!fault->write) {
         do_fault_around(fault);
     }
-    return *fault->pte != 0 ? FAULT_NO_SIGNAL : map_file_page(fault, fault->pte, fault->address);
+    return *fault->pte != 0 ? FAULT_NO_SIGNAL : finish_fault(fault);
 }

@@ -1,7 +1,8 @@
 /* fork.c - a second address space with the same pages, until one of the two writes.
  * Layer: model (includes base and the buddy core).
  *
- * VMAs are copied; entries only where the VMA has an anon_vma: all others can be faulted in anew.
+ * VMAs are copied; entries only where the VMA has an anon_vma or guard pages: all others can be
+ * faulted in anew.
  * A page that both then have is writable for neither. */
 #include "model/file.h"
 #include "model/mm_internal.h"
@@ -88,12 +89,14 @@ static int copy_one(struct mm *mm, struct mm *child, const struct vma *vma) {
         return error;
     }
     mm_count_pages(child, vma->flags, (int64_t)pages);
-    if (vma->anon == 0 || wiped) {
+    if (vma->anon != 0 && !wiped) {
+        struct vma *copy = vma_index_lookup(&child->index, vma->start);
+        copy->anon = ++mm->machine->anon_count;
+        copy->anon_chain = vma->anon_chain + 1;
+    }
+    if (wiped || (vma->anon == 0 && (vma->flags & VMF_GUARD) == 0)) {
         return 0;
     }
-    struct vma *copy = vma_index_lookup(&child->index, vma->start);
-    copy->anon = ++mm->machine->anon_count;
-    copy->anon_chain = vma->anon_chain + 1;
     return copy_page_range(mm, child, vma) ? 0 : -ENOMEM;
 }
 

@@ -219,3 +219,34 @@ write B+16p 16p
 expect minflt 16
 expect anon_kb 84
 END
+golden last_folio <<'END'
+file F 96p
+mmap A 64p r-- file=F+64p fixed at W+8p
+read W+44p 1p
+expect signal BUS_ADRERR
+expect rss_kb 0
+expect vmpte_kb 4
+read W+33p 1p
+expect rss_kb 64
+mmap B 16p r-- file=F+82p fixed at W+2M
+read B 3p
+expect minflt 3
+mmap C 16p r-- file=F+70p fixed at W+4M
+read C+15p 1p
+expect rss_kb 140
+END
+golden guarded_file <<'END'
+file F 40p
+mmap A 16p r-- file=F fixed at W
+mmap B 16p r-- file=F+16p fixed at W+16p
+madvise A+1p 2p guard_install
+madvise B+1p 2p guard_install
+expect vmas 1
+mprotect W+8p 8p rw-
+mprotect W+8p 8p r--
+expect vmas 1
+fork
+in child
+read A+1p 1p
+expect signal SEGV_MAPERR
+END
