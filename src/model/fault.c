@@ -106,7 +106,8 @@ enum fault_signal do_wp_page(struct fault *fault) {
 
 static enum fault_signal handle_pte_fault(struct fault *fault) {
     bool is_new_file_page = fault->vma->file != NULL;
-    if (is_new_file_page && *fault->pmd == 0 && !fault_finds_pages(fault)) {
+    fault->makes_table = *fault->pmd == 0;
+    if (is_new_file_page && fault->makes_table && !fault_finds_pages(fault)) {
         if (fault->write && (fault->vma->flags & VMF_SHARED) == 0) {
             vma_prepare_anon(fault->mm, fault->vma);
         }

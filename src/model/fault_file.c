@@ -2,9 +2,9 @@
  * Layer: model (includes base and the buddy core).
  *
  * A read fault in a cached file maps up to 16 pages around it, those that are in the cache, and all
- * of the folios that these belong to, where they lie in the VMA and in one table; but when they
- * begin in the file's last folio, that folio alone, or the page. A write to a private mapping
- * copies one page. Files live in memory only: every page is cached. */
+ * of the folios that these belong to, where they lie in the VMA and in one table. When they begin
+ * in the file's last folio and there is no table yet, it maps that folio alone, or the page. A
+ * write to a private mapping copies one page. Files live in memory only: every page is cached. */
 #include "model/file.h"
 #include "model/mm_internal.h"
 
@@ -65,21 +65,22 @@ static struct window find_window(const struct fault *fault) {
     window.low = window.low < limits.low ? limits.low : window.low;
     window.high = window.low + bytes < limits.high ? window.low + bytes : limits.high;
     vaddr top = window.high - MODEL_PAGE_BYTES;
-    widen(&window, vma, window.low, &limits);
     limits.high -= limits.high == last ? MODEL_PAGE_BYTES : 0; /* the last folio does not count */
+    widen(&window, vma, window.low, &limits);
     widen(&window, vma, top, &limits);
     return window;
 }
 
-/* Whether the window begins before the file's last folio; when it does not, nothing is mapped
- * around. Pages of shared memory are folios of their own, and the last is like the others. */
+/* Whether anything is mapped around the page. The kernel puts a table that is missing in place
+ * only when the window begins before the file's last folio. Pages of shared memory are folios of
+ * their own, and the last is like the others. */
 static bool maps_around(const struct fault *fault) {
     const struct vma *vma = fault->vma;
     const struct model_file *file = vma->file;
     uint64_t bytes = fault->mm->machine->personality.fault_around_pages << MODEL_PAGE_SHIFT;
     vaddr low = fault->address & ~(vaddr)(bytes - 1);
     uint64_t page = file_page_of(vma, low < vma->start ? vma->start : low);
-    if (file->is_shared_memory || page >= file->length_pages) {
+    if (!fault->makes_table || file->is_shared_memory || page >= file->length_pages) {
         return page < file->length_pages;
     }
     uint64_t count;

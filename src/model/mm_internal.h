@@ -106,6 +106,7 @@ struct fault {
     bool write;
     page_entry *pmd;
     page_entry *pte;
+    bool makes_table; /* there was no PTE table for the address */
 };
 
 /* Makes one page of a VMA present, as a fault would; counts it. */
