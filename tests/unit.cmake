@@ -54,3 +54,7 @@ foreach(source IN LISTS unit_sources)
     set_test_facts(${unit_label}.${name} ${unit_label} ${source} ${unit_seconds})
     set_property(TEST ${unit_label}.${name} PROPERTY ENVIRONMENT ${unit_environment})
 endforeach()
+
+if("unit" IN_LIST ARENITE_SUITES AND NOT ARENITE_SANITIZE MATCHES "thread")
+    include(${CMAKE_CURRENT_SOURCE_DIR}/on_model.cmake)
+endif()

@@ -1,0 +1,51 @@
+/* bed.h - a fresh library on a fresh model for each piece of a test.
+ * Layer: tests (includes chunk, thread and model).
+ *
+ * The pieces run in children: there the window is opened, the profile chosen, and several states of
+ * threads take turns, so that frees from one to the other happen, and always in the same order. */
+#ifndef ARENITE_TESTS_ON_MODEL_BED_H
+#define ARENITE_TESTS_ON_MODEL_BED_H
+
+#include "arenite_names.h"
+#include "chunk/params.h"
+#include "model/os_model.h"
+#include "support.h"
+#include "traffic.h"
+
+#define BED_STATES 3
+#define BED_SLOTS 300
+
+struct bed {
+    enum profile profile;
+    enum index_kind index;
+    enum thp_mode thp;
+    uint64_t seed;
+    size_t steps;
+    struct os_model_failures failures; /* from the library's first call on */
+    struct traffic traffic;
+    struct thread *states[BED_STATES];
+    void *result; /* shared with the parent: bed_share */
+};
+
+extern const char *const bed_profiles[];
+#define BED_PROFILES 3
+
+/* Skips the program where the model cannot be had; prints the seed. */
+uint64_t bed_begin(const char *test);
+
+/* Runs body in a child; fails the program if the child did. */
+void bed_run(struct bed *bed, void (*body)(struct bed *bed));
+
+/* Memory that children write and the parent reads. */
+void *bed_share(size_t bytes);
+
+/* Steps of traffic, of 1 byte to 8 MiB, by the states in turn; time passes. */
+void bed_play(struct bed *bed, size_t steps);
+
+/* Contents, and the audits of library and model. */
+void bed_check(const struct bed *bed);
+
+/* Frees everything, ends the states; what is left must be sound. */
+void bed_end(struct bed *bed);
+
+#endif
