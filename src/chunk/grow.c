@@ -48,7 +48,7 @@ static void close_old_top(const struct chunk_caller *caller, struct chunk *old, 
         chunk_set_head(old, rest | CHUNK_PREV_IN_USE | CHUNK_NON_MAIN);
         arena_free_old_top(caller, old);
     } else {
-        chunk_set_head(old, (rest + CHUNK_HEADER_BYTES) | CHUNK_PREV_IN_USE);
+        chunk_set_head(old, (rest + CHUNK_HEADER_BYTES) | CHUNK_PREV_IN_USE | CHUNK_NON_MAIN);
         chunk_set_foot(old, rest + CHUNK_HEADER_BYTES);
     }
 }

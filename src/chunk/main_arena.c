@@ -9,6 +9,7 @@
 #include "chunk/trim.h"
 #include "os/report.h"
 #include "pages/meta.h"
+#include "pages/page_map.h"
 
 #include <errno.h>
 
@@ -26,8 +27,10 @@ struct growth {
     size_t old_bytes; /* of top, 0 before the first growth */
     uintptr_t old_end;
     size_t request_bytes;
-    uintptr_t start; /* of the new memory */
-    size_t bytes;    /* of the new memory */
+    uintptr_t start; /* of the new memory, later of what can be used of it */
+    size_t bytes;
+    uintptr_t taken_start; /* all of it, as the kernel gave it */
+    uintptr_t taken_end;
 };
 
 static bool is_contiguous(void) {
@@ -58,13 +61,18 @@ static bool wanted_bytes(const struct growth *growth, size_t bytes, size_t *want
     return *wanted >= sum && *wanted <= REQUEST_MAX_BYTES;
 }
 
+static void note_taken(struct growth *growth, void *start, size_t bytes) {
+    growth->start = growth->taken_start = (uintptr_t)start;
+    growth->bytes = bytes;
+    growth->taken_end = (uintptr_t)start + bytes;
+}
+
 static bool take_from_break(struct growth *growth, size_t wanted) {
     if (wanted == 0 || break_is_lost) {
         return false;
     }
     void *start = os_break_move((intptr_t)wanted);
-    growth->start = (uintptr_t)start;
-    growth->bytes = wanted;
+    note_taken(growth, start, wanted);
     return start != NULL;
 }
 
@@ -81,9 +89,19 @@ static bool take_from_mapping(struct growth *growth, size_t wanted) {
         return false;
     }
     main_arena.flags |= ARENA_NONCONTIGUOUS;
-    growth->start = (uintptr_t)start;
-    growth->bytes = bytes;
+    note_taken(growth, start, bytes);
     return true;
+}
+
+/* There is no memory for records: what was taken goes back, unless somebody else has moved the
+ * break since; then it is a gap. */
+static void give_back_taken(const struct growth *growth, bool from_break) {
+    size_t bytes = growth->taken_end - growth->taken_start;
+    if (!from_break) {
+        os_release((void *)growth->taken_start, bytes);
+    } else if ((uintptr_t)os_break_move(0) == growth->taken_end) {
+        os_break_move(-(intptr_t)bytes);
+    }
 }
 
 static void count_growth(size_t bytes) {
@@ -102,7 +120,7 @@ static void complete_piece(struct growth *growth) {
     size_t more = align_up(end + front + growth->old_bytes, os_page_bytes()) - end;
     if (more != 0 && (uintptr_t)os_break_move((intptr_t)more) == end) {
         growth->bytes += more;
-        count_growth(more);
+        growth->taken_end += more;
     }
 }
 
@@ -174,26 +192,33 @@ static bool extend_piece(const struct growth *growth) {
     if (!resize_piece(piece, piece->bytes + growth->bytes)) {
         return false;
     }
+    count_growth(growth->bytes);
     chunk_set_head(growth->old_top, (growth->old_bytes + growth->bytes) | CHUNK_PREV_IN_USE);
     return true;
+}
+
+/* What others took of the break since the last growth counts as ours, as in ptmalloc. */
+static size_t gap_bytes(const struct growth *growth) {
+    bool has_gap = is_contiguous() && growth->old_bytes != 0;
+    return has_gap ? growth->start - growth->old_end : 0;
 }
 
 static bool start_piece(const struct chunk_caller *caller, struct growth *growth) {
     if (is_contiguous() && growth->old_bytes != 0 && growth->start < growth->old_end) {
         report_corruption("the program break was moved down into the heap", (void *)growth->start);
     }
-    struct heap *piece = piece_record();
-    if (piece == NULL) {
-        return false;
-    }
+    size_t gap = gap_bytes(growth);
     if (is_contiguous()) {
-        count_growth(growth->old_bytes != 0 ? growth->start - growth->old_end : 0);
         complete_piece(growth);
     }
     align_piece(growth);
-    if (!open_piece(piece, growth)) {
+    /* The record last: it cannot be given back. */
+    bool is_mapped = page_map_prepare(growth->start, growth->start + growth->bytes) == 0;
+    struct heap *piece = is_mapped ? piece_record() : NULL;
+    if (piece == NULL || !open_piece(piece, growth)) {
         return false;
     }
+    count_growth(gap + growth->taken_end - growth->taken_start);
     close_old_top(caller, growth);
     return true;
 }
@@ -208,10 +233,12 @@ int main_arena_grow(const struct chunk_caller *caller, size_t bytes) {
     if (!from_break && !take_from_mapping(&growth, wanted)) {
         return -ENOMEM;
     }
-    count_growth(growth.bytes);
     bool extends = from_break && growth.start == growth.old_end;
     bool done = extends ? extend_piece(&growth) : start_piece(caller, &growth);
-    return done ? 0 : -ENOMEM; /* no memory even for records: what was got is left unused */
+    if (!done) {
+        give_back_taken(&growth, from_break);
+    }
+    return done ? 0 : -ENOMEM;
 }
 
 bool main_arena_shrink(size_t delta_bytes) {

@@ -1,0 +1,84 @@
+/* growth.c - an arena grows, and one call of those it takes fails: what was taken already goes
+ * back, and the heaps stay sound.
+ * Layer: tests (includes api, chunk, thread and model). */
+#include "api/start.h"
+#include "bed.h"
+#include "chunk/chunk.h"
+#include "chunk/main_arena.h"
+#include "thread/thread.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static void expect_sound(void) {
+    const char *broken = arenite_audit();
+    if (broken != NULL) {
+        fprintf(stderr, "%s\n", broken);
+    }
+    TEST_CHECK(broken == NULL && os_model_audit() == NULL);
+}
+
+static void fail(enum os_model_rule rule, unsigned calls) {
+    const struct os_model_failures failures = {rule, calls, 1, ENOMEM};
+    os_model_fail(&failures);
+}
+
+static uint64_t heap_bytes(void) {
+    return os_model_mm()->break_end - os_model_mm()->layout.start_break;
+}
+
+/* The break moves, but the page map cannot learn of it. */
+static void no_record_of_the_break(struct bed *bed) {
+    (void)bed;
+    fail(FAIL_FROM, OS_MODEL_MAP);
+    TEST_CHECK(malloc(100) == NULL);
+    TEST_CHECK(heap_bytes() == 0 && main_arena.system_bytes == 0);
+    fail(FAIL_NEVER, 0);
+    TEST_CHECK(malloc(100) != NULL);
+    TEST_CHECK(heap_bytes() == main_arena.system_bytes);
+    expect_sound();
+}
+
+/* The break refuses, and a mapping stands in, which cannot be recorded either. */
+static void no_record_of_a_mapping(struct bed *bed) {
+    (void)bed;
+    void *first = malloc(100);
+    uint64_t pages = os_model_mm()->total_pages;
+    const struct os_model_failures failures = {FAIL_EVERY, OS_MODEL_BREAK | OS_MODEL_MAP, 1,
+                                               ENOMEM};
+    os_model_fail(&failures);
+    for (size_t i = 0; i < 100; i++) {
+        TEST_CHECK(malloc(100000) != NULL || i > 0);
+    }
+    TEST_CHECK(os_model_mm()->total_pages == pages);
+    fail(FAIL_NEVER, 0);
+    TEST_CHECK(malloc(100000) != NULL);
+    free(first);
+    expect_sound();
+}
+
+/* A thread's heap cannot be extended, so another one is opened, at the moment when 48 bytes are
+ * left in the old one: too many for its fence, too few for a free chunk before it. */
+static void fence_of_three_headers(struct bed *bed) {
+    (void)bed;
+    start_ensure();
+    thread_switch(thread_create());
+    TEST_CHECK(malloc(10) != NULL);
+    thread_switch(thread_create());
+    TEST_CHECK(malloc(10) != NULL && thread_own->arena != &main_arena);
+    struct chunk *top = thread_own->arena->top;
+    const struct heap *heap = thread_own->arena->heap;
+    size_t taken = chunk_bytes(top) - 3 * CHUNK_HEADER_BYTES;
+    TEST_CHECK(malloc(taken - SIZE_BYTES) == chunk_memory(top));
+    fail(FAIL_NTH, OS_MODEL_COMMIT);
+    TEST_CHECK(malloc(1000) != NULL && thread_own->arena->heap != heap);
+    expect_sound();
+}
+
+int main(void) {
+    struct bed bed = {.profile = PROFILE_PTMALLOC, .seed = bed_begin("growth")};
+    bed_run(&bed, no_record_of_the_break);
+    bed_run(&bed, no_record_of_a_mapping);
+    bed_run(&bed, fence_of_three_headers);
+    return 0;
+}
