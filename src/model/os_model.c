@@ -7,10 +7,10 @@
 #include "model/os_model.h"
 
 #include "base/bits.h"
-#include "model/backing.h"
 #include "model/host.h"
 #include "model/mincore.h"
 #include "model/mm_internal.h"
+#include "model/os_model_window.h"
 #include "os/os.h"
 
 #include <pthread.h>
@@ -79,7 +79,7 @@ static bool serve(uintptr_t address, bool write) {
     uint64_t before = kernel.mm.minor_faults;
     bool served = mm_access(&kernel.mm, address, write) == FAULT_NO_SIGNAL;
     if (served) {
-        backing_show((uintptr_t)PAGE_MASK_OF(address), write);
+        window_show((uintptr_t)PAGE_MASK_OF(address), write);
         take_ns((kernel.mm.minor_faults - before) * FAULT_NS);
     }
     pthread_mutex_unlock(&kernel.lock);
@@ -111,7 +111,7 @@ int os_model_start(const struct os_model_settings *settings) {
     if (kernel.is_open) {
         return -EBUSY;
     }
-    int error = backing_open(WINDOW_START, WINDOW_BYTES, serve);
+    int error = window_open(WINDOW_START, WINDOW_BYTES, serve);
     error = error < 0 ? error : start_machine(settings);
     kernel.is_open = error == 0;
     kernel.calls_take_time = settings->calls_take_time;
@@ -186,7 +186,7 @@ size_t os_page_bytes(void) {
 /* Pages that the model dropped disappear from the window. */
 static void hide(vaddr start, uint64_t bytes, uint64_t pages_before) {
     take_ns((pages_before - kernel.mm.anon_pages) * DROP_NS);
-    backing_hide((uintptr_t)start, (size_t)bytes);
+    window_hide((uintptr_t)start, (size_t)bytes);
 }
 
 static void *map_pages(enum os_model_call call, const struct map_request *request) {
@@ -281,10 +281,10 @@ static void follow(uintptr_t from, uintptr_t to, size_t bytes) {
     for (size_t offset = 0; offset < bytes; offset += MODEL_PAGE_BYTES) {
         page_entry entry = tables_entry(&kernel.mm.tables, to + offset);
         if ((entry & PTE_PRESENT) != 0 && (entry & PTE_ZERO) == 0) {
-            backing_copy(to + offset, from + offset, (entry & PTE_WRITE) != 0);
+            window_copy(to + offset, from + offset, (entry & PTE_WRITE) != 0);
         }
     }
-    backing_hide(from, bytes);
+    window_hide(from, bytes);
 }
 
 static void mirror_remap(uintptr_t from, uintptr_t to, size_t old_bytes, size_t new_bytes) {
@@ -292,7 +292,7 @@ static void mirror_remap(uintptr_t from, uintptr_t to, size_t old_bytes, size_t 
     if (to != from) {
         follow(from, to, kept);
     }
-    backing_hide(from + kept, old_bytes - kept);
+    window_hide(from + kept, old_bytes - kept);
 }
 
 void *os_remap(void *start, size_t old_bytes, size_t new_bytes, bool may_move) {
@@ -319,7 +319,7 @@ static int move_break(vaddr from, vaddr to) {
     int error = mm_break(&kernel.mm, to);
     if (error == 0 && to < from) {
         vaddr start = page_round_up(to);
-        backing_hide((uintptr_t)start, (size_t)(page_round_up(from) - start));
+        window_hide((uintptr_t)start, (size_t)(page_round_up(from) - start));
     }
     return error;
 }

@@ -3,7 +3,7 @@
  *
  * os_model.c and os_model_clock.c fulfil os.h in place of os_linux_memory.c and os_linux_clock.c:
  * which ones is decided where a program is linked (cmake/model.cmake), so the library that is
- * shipped knows nothing of it. The library then lives in a window of real bytes (backing.h) whose
+ * shipped knows nothing of it. The library then lives in a window of real bytes (os_model_window.h) whose
  * mappings, page tables, faults, limits and time are the model's:
  *
  *   malloc -> os_map -> [fails by plan?] -> mm_map -> an address in the window
@@ -33,7 +33,7 @@ struct os_model_settings {
 };
 
 /* Opens the window. Before the library's first call; else that call does it with the reference
- * kernel's settings. 0, or a negative errno: this machine cannot (see backing_open). */
+ * kernel's settings. 0, or a negative errno: this machine cannot (see window_open). */
 int os_model_start(const struct os_model_settings *settings);
 
 /* The modelled process, to set limits on, or to look at. */

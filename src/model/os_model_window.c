@@ -1,10 +1,10 @@
-/* backing.c - see backing.h.
+/* os_model_window.c - see os_model_window.h.
  * Layer: model (includes only base). */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 
-#include "model/backing.h"
+#include "model/os_model_window.h"
 
 #include "model/address.h"
 
@@ -29,7 +29,7 @@ static struct {
     uintptr_t start;
     size_t bytes;
     int descriptor;
-    backing_serve serve;
+    window_serve serve;
     struct sigaction former;
 } window;
 
@@ -107,7 +107,7 @@ static int watch(int descriptor, uintptr_t start, size_t bytes) {
     return ioctl(descriptor, UFFDIO_REGISTER, &watched) == 0 ? 0 : -errno;
 }
 
-int backing_open(uintptr_t start, size_t bytes, backing_serve serve) {
+int window_open(uintptr_t start, size_t bytes, window_serve serve) {
     int descriptor = open_descriptor();
     if (descriptor < 0) {
         return descriptor;
@@ -159,17 +159,17 @@ static void allow_writes(uintptr_t page) {
     }
 }
 
-void backing_show(uintptr_t page, bool writable) {
+void window_show(uintptr_t page, bool writable) {
     if (copy_page(page, (uintptr_t)zeros, writable) == -EEXIST && writable) {
         allow_writes(page);
     }
 }
 
-void backing_copy(uintptr_t to, uintptr_t from, bool writable) {
+void window_copy(uintptr_t to, uintptr_t from, bool writable) {
     (void)copy_page(to, from, writable);
 }
 
-void backing_hide(uintptr_t start, size_t bytes) {
+void window_hide(uintptr_t start, size_t bytes) {
     if (bytes != 0 && madvise((void *)start, bytes, MADV_DONTNEED) != 0) {
         give_up("arenite: the model's window: pages stay\n");
     }

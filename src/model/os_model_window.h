@@ -1,4 +1,4 @@
-/* backing.h - real bytes under modelled addresses: a window whose pages appear one at a time.
+/* os_model_window.h - real bytes under modelled addresses: a window whose pages appear one at a time.
  * Layer: model (includes only base).
  *
  * One private mapping, readable and writable as a whole, in which nothing is present at first. A
@@ -14,26 +14,26 @@
  *
  * I1: a page that is shown writable is writable in the model; one that is shown is readable there.
  * There is one window in a process. Functions here are called by one thread at a time. */
-#ifndef ARENITE_MODEL_BACKING_H
-#define ARENITE_MODEL_BACKING_H
+#ifndef ARENITE_MODEL_OS_MODEL_WINDOW_H
+#define ARENITE_MODEL_OS_MODEL_WINDOW_H
 
 #include "base/compiler.h"
 
 /* Asked for a touch inside the window, on the thread that made it, with signals blocked. False: the
  * touch is an error, and goes the way it would without a window (SIGBUS). */
-typedef bool (*backing_serve)(uintptr_t address, bool write);
+typedef bool (*window_serve)(uintptr_t address, bool write);
 
 /* Whether the window can be had on this machine and by this processor: 0, or a negative errno
  * (-EPERM, -ENOSYS: no userfaultfd; -EEXIST: something lies there). */
-int backing_open(uintptr_t start, size_t bytes, backing_serve serve);
+int window_open(uintptr_t start, size_t bytes, window_serve serve);
 
 /* Makes one page present: zeros the first time, what it held when it was shown before. */
-void backing_show(uintptr_t page, bool writable);
+void window_show(uintptr_t page, bool writable);
 
 /* Takes pages away; they are zero when they are shown again. */
-void backing_hide(uintptr_t start, size_t bytes);
+void window_hide(uintptr_t start, size_t bytes);
 
 /* Shows a page with the contents of another one. Nothing happens when that one is not present. */
-void backing_copy(uintptr_t to, uintptr_t from, bool writable);
+void window_copy(uintptr_t to, uintptr_t from, bool writable);
 
 #endif

@@ -1,7 +1,8 @@
 /* bed.c - see bed.h.
- * Layer: tests (includes chunk, thread and model). */
+ * Layer: tests (includes api, thread and model). */
 #include "bed.h"
 
+#include "api/start.h"
 #include "thread/thread.h"
 
 #include "test_random.h"
@@ -19,6 +20,11 @@ const char *const bed_profiles[BED_PROFILES] = {
     [PROFILE_DEFAULT] = "default", [PROFILE_PTMALLOC] = "ptmalloc", [PROFILE_GLIBC] = "glibc"};
 
 static const struct os_model_settings usual = {RAM_PAGES, INDEX_MAPLE, THP_MADVISE, true};
+
+bool bed_wants(enum profile profile) {
+    const char *wanted = getenv("ARENITE_TEST_PROFILE");
+    return wanted == NULL || strcmp(wanted, bed_profiles[profile]) == 0;
+}
 
 uint64_t bed_begin(const char *test) {
     pid_t child = fork();
@@ -103,6 +109,8 @@ void bed_play(struct bed *bed, size_t steps) {
     if (bed->traffic.held == NULL) {
         traffic_init(&bed->traffic, BED_SLOTS, bed->seed);
         bed->traffic.some_bytes = some_bytes;
+        start_ensure();
+        change_state(bed);
     }
     for (; steps > 0; steps--) {
         size_t event = traffic_below(&bed->traffic.random, 2000);

@@ -30,6 +30,9 @@ struct bed {
 extern const char *const bed_profiles[];
 #define BED_PROFILES 3
 
+/* Whether ARENITE_TEST_PROFILE, where it is set, names this one. */
+bool bed_wants(enum profile profile);
+
 /* Skips the program where the model cannot be had; prints the seed. */
 uint64_t bed_begin(const char *test);
 

@@ -17,6 +17,10 @@
 #define SCRIPTS_USUAL 1
 #define STEPS_USUAL 200
 #define STEPS_AFTERWARDS 100
+/* What may stay resident when all is freed and trimmed, under the default profile, and one call has
+ * failed: records, and the top of a heap that the break refused to be. (Pages that munmap and madvise
+ * both refuse stay for good.) */
+#define LEFT_MAX_PAGES 320
 
 static const int errors[] = {ENOMEM, EPERM, EAGAIN, EINVAL};
 #define ERRORS (sizeof errors / sizeof errors[0])
@@ -45,6 +49,8 @@ static void play(struct bed *bed) {
     TEST_CHECK(bed->traffic.refused == 0);
     bed_check(bed);
     bed_end(bed);
+    bool gives_back = bed->profile == PROFILE_DEFAULT && bed->failures.rule <= FAIL_NTH;
+    TEST_CHECK(!gives_back || os_model_mm()->anon_pages <= LEFT_MAX_PAGES);
 }
 
 static void play_failing(struct bed bed, enum os_model_rule rule, uint64_t n) {
@@ -87,7 +93,9 @@ static void play_profile(enum profile profile, uint64_t seed) {
 int main(void) {
     uint64_t seed = bed_begin("nth_call");
     for (size_t profile = 0; profile < BED_PROFILES; profile++) {
-        play_profile((enum profile)profile, seed);
+        if (bed_wants((enum profile)profile)) {
+            play_profile((enum profile)profile, seed);
+        }
     }
     return 0;
 }

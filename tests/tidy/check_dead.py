@@ -15,7 +15,7 @@ BUILT_FOLDERS = {
     "src/api/*.c": "cmake/library.cmake", "src/model/*.c": "cmake/model.cmake",
     "src/trace/*.c": "cmake/tool.cmake", "src/inspect/*.c": "cmake/tool.cmake",
     "src/cli/*.c": "cmake/tool.cmake", "tests/preload/helpers/*.c": "tests/functions.cmake",
-    "tests/unit/test_*.c": "tests/unit.cmake",
+    "tests/unit/test_*.c": "tests/unit.cmake", "tests/on_model/*.c": "tests/on_model.cmake",
     "tests/unit/support_*.c": "tests/unit.cmake", "tests/support/*.c": "tests/CMakeLists.txt",
     "tests/preload/*.c": "tests/functions.cmake", "tests/preload/*.cc": "tests/functions.cmake",
     "tests/static/*.c": "tests/functions.cmake", "tests/static/*.cc": "tests/functions.cmake",
