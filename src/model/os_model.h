@@ -3,8 +3,8 @@
  *
  * os_model.c and os_model_clock.c fulfil os.h in place of os_linux_memory.c and os_linux_clock.c:
  * which ones is decided where a program is linked (cmake/model.cmake), so the library that is
- * shipped knows nothing of it. The library then lives in a window of real bytes (os_model_window.h) whose
- * mappings, page tables, faults, limits and time are the model's:
+ * shipped knows nothing of it. The library then lives in a window of real bytes
+ * (os_model_window.h) whose mappings, page tables, faults, limits and time are the model's:
  *
  *   malloc -> os_map -> [fails by plan?] -> mm_map -> an address in the window
  *   first touch -> trap -> mm_access: a counted fault -> the page is shown -> the touch goes on

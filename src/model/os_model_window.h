@@ -1,4 +1,4 @@
-/* os_model_window.h - real bytes under modelled addresses: a window whose pages appear one at a time.
+/* os_model_window.h - real bytes under modelled addresses: a window whose pages appear one by one.
  * Layer: model (includes only base).
  *
  * One private mapping, readable and writable as a whole, in which nothing is present at first. A

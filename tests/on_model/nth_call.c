@@ -18,8 +18,8 @@
 #define STEPS_USUAL 200
 #define STEPS_AFTERWARDS 100
 /* What may stay resident when all is freed and trimmed, under the default profile, and one call has
- * failed: records, and the top of a heap that the break refused to be. (Pages that munmap and madvise
- * both refuse stay for good.) */
+ * failed: records, and the top of a heap that the break refused to be. (Pages that munmap and
+ * madvise both refuse stay for good.) */
 #define LEFT_MAX_PAGES 320
 
 static const int errors[] = {ENOMEM, EPERM, EAGAIN, EINVAL};
