@@ -58,9 +58,17 @@ void *entry_malloc_for(size_t bytes, const void *caller) {
     return or_enomem(entry_allows(bytes) ? thread_malloc(bytes) : NULL);
 }
 
+/* An active slab that is used up, as mostly when the fast paths miss, is seen to at once. */
 void *entry_malloc_slow(size_t bytes) {
     void *slot = pop_wide(bytes);
-    return LIKELY(slot != NULL) ? slot : entry_malloc_for(bytes, ENTRY_CALLER());
+    if (LIKELY(slot != NULL)) {
+        return slot;
+    }
+    report_caller = ENTRY_CALLER();
+    if (LIKELY(thread_own->attached != 0) && bytes <= SLAB_MAX_BYTES && budget_allows(bytes)) {
+        slot = thread_slot(bytes);
+    }
+    return slot != NULL ? slot : entry_malloc_for(bytes, ENTRY_CALLER());
 }
 
 struct block entry_find_block(void *memory, const char *operation, const void *caller) {

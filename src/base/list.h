@@ -43,6 +43,16 @@ INLINE void list_put_first(struct list *list, struct list_link *link) {
     list->first = link;
 }
 
+/* Puts a link that is on no list where another one is, which leaves its list. */
+INLINE void list_replace(struct list_link *old, struct list_link *link) {
+    *link = *old;
+    *link->pointed_by = link;
+    if (link->next != NULL) {
+        link->next->pointed_by = &link->next;
+    }
+    old->pointed_by = NULL;
+}
+
 INLINE void list_take(struct list_link *link) {
     *link->pointed_by = link->next;
     if (link->next != NULL) {

@@ -17,8 +17,14 @@ struct slab slab_none = {
     .mark = 1,
 };
 
+/* live * SLAB_GROUPS / (capacity + 1), without the division. */
 unsigned slab_group_of(const struct slab *slab) {
-    return slab_live(slab) * SLAB_GROUPS / (slab->capacity + 1u);
+    unsigned group = 0, live = slab_live(slab) * SLAB_GROUPS;
+    for (unsigned next = slab->capacity + 1u; live >= next && group < SLAB_GROUPS - 1;) {
+        live -= next;
+        group++;
+    }
+    return group;
 }
 
 /* Told when live falls to this number: the largest that belongs to the next emptier group. */

@@ -209,6 +209,11 @@ INLINE void *perturbed(void *memory, size_t bytes) {
     return memory;
 }
 
+void *thread_slot(size_t bytes) {
+    void *slot = alloc_slot(class_of(bytes));
+    return slot != NULL ? told(slot, bytes) : NULL;
+}
+
 void *thread_malloc(size_t bytes) {
     void *slot = alloc_slot(class_of(bytes));
     if (slot != NULL) {

@@ -224,7 +224,7 @@ void thread_look_at(struct slab *slab) {
     operation_enter();
     struct thread *owner = slab->owner;
     slabs_look_at(owner, slab);
-    if (UNLIKELY(owner->sparse_bytes >= SPARSE_BYTES)) {
+    if (UNLIKELY(slabs_wants_holes(owner))) {
         slabs_make_holes(owner, false);
     }
     operation_leave();

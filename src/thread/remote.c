@@ -21,9 +21,7 @@ static bool is_depots(const struct thread *owner) {
     return owner == depot_owner || owner == depot_torn;
 }
 
-/* Slots that a handler could send to nobody: their slab is the depot's, whose lock may be held by
- * the flow that was interrupted. */
-static struct slot *unsent;
+struct slot *remote_unsent;
 
 /* ---- sending -------------------------------------------------------------------------------- */
 
@@ -131,9 +129,9 @@ void remote_free_reentrant(struct slab *slab, struct slot *slot) {
     if (!is_depots(owner) && push_inbox(owner, slot, slot, slab->slot_bytes)) {
         return;
     }
-    slot->next_remote = __atomic_load_n(&unsent, __ATOMIC_RELAXED);
-    while (!__atomic_compare_exchange_n(&unsent, &slot->next_remote, slot, true, __ATOMIC_RELEASE,
-                                        __ATOMIC_RELAXED)) {
+    slot->next_remote = __atomic_load_n(&remote_unsent, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&remote_unsent, &slot->next_remote, slot, true,
+                                        __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
     }
 }
 
@@ -166,7 +164,7 @@ static void send_chain(struct slot *slot) {
 }
 
 static COLD void send_unsent(void) {
-    send_chain(__atomic_exchange_n(&unsent, NULL, __ATOMIC_ACQUIRE));
+    send_chain(__atomic_exchange_n(&remote_unsent, NULL, __ATOMIC_ACQUIRE));
 }
 
 static NOINLINE void collect(struct thread *thread) {
@@ -176,7 +174,7 @@ static NOINLINE void collect(struct thread *thread) {
 }
 
 bool remote_collect(struct thread *thread) {
-    if (UNLIKELY(__atomic_load_n(&unsent, __ATOMIC_RELAXED) != NULL)) {
+    if (UNLIKELY(__atomic_load_n(&remote_unsent, __ATOMIC_RELAXED) != NULL)) {
         send_unsent();
     }
     /* Closed: a thread that could not get a state of its own. */

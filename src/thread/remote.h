@@ -32,12 +32,21 @@
 #define REMOTE_BATCH_BYTES ((size_t)16 * 1024)
 #define REMOTE_CLOSED ((struct slot *)1)
 
+/* Slots that a handler could send to nobody: their slab is the depot's, whose lock may be held by
+ * the flow that was interrupted. */
+extern struct slot *remote_unsent;
+
 /* Frees a slot of a slab that `thread` does not own; it was checked and marked travelling. */
 void remote_free(struct thread *thread, struct slab *slab, struct slot *slot);
 
 /* The same in a signal handler that interrupted a slow operation: takes no lock and touches no
  * batch. What no inbox takes waits for the next thread that collects. */
 void remote_free_reentrant(struct slab *slab, struct slot *slot);
+
+/* Whether others sent something, or somebody could send nobody something. */
+INLINE bool remote_has_mail(const struct thread *thread) {
+    return (LOAD_RELAXED(&thread->inbox) != NULL) | (LOAD_RELAXED(&remote_unsent) != NULL);
+}
 
 /* Frees what others sent; true when there was something. */
 bool remote_collect(struct thread *thread);

@@ -37,6 +37,7 @@ void slabs_init(struct thread *thread) {
     thread->spare_bytes = 0;
     thread->idle_bytes = 0;
     thread->sparse_bytes = 0;
+    thread->sparse_look_bytes = 0;
     thread->holes_bytes = 0;
     thread->sparse = (struct retention){.high_bytes = 0};
     slabs_forget_emptied(thread);
@@ -74,8 +75,8 @@ static struct slab *take_first(struct list *list) {
 /* Within its first page, or with its first slots, an empty active slab costs what any slab costs:
  * nothing to look at. */
 static bool is_small(const struct slab *slab) {
-    uintptr_t end = slab->origin + slab_carved_bytes(slab);
-    return end - slab->start <= os_page_bytes() || slab->carved <= STAYS_SLOTS;
+    size_t bytes = slab->origin - slab->start + slab_carved_bytes(slab);
+    return slab->carved <= STAYS_SLOTS || (bytes < GRANULE_BYTES && bytes <= os_page_bytes());
 }
 
 static void watch(struct slab *slab) {
@@ -149,8 +150,12 @@ static void put_partial(struct thread *thread, struct slab *slab) {
 }
 
 /* Told when enough is free to be worth a look: one slot of large ones. */
-static void put_full(struct thread *thread, struct slab *slab) {
+static void set_full_floor(struct slab *slab) {
     slab_set_floor(slab, (int32_t)slab_live(slab) - 1 - (int32_t)slabs_slack(slab));
+}
+
+static void put_full(struct thread *thread, struct slab *slab) {
+    set_full_floor(slab);
     put(&thread->full, slab, SLAB_FULL);
 }
 
@@ -184,11 +189,25 @@ static bool is_used_up(const struct slab *slab) {
     return slab_list_is_empty(slab) && !slab_can_carve(slab);
 }
 
+/* Two slabs change places: the active one, used up, and one that is no longer full. */
+static void swap_active(struct thread *thread, struct slab *used_up, struct slab *slab) {
+    end_idle(thread, used_up);
+    list_replace(&slab->link, &used_up->link);
+    used_up->state = SLAB_FULL;
+    set_full_floor(used_up);
+    make_active(thread, slab);
+}
+
 /* Of a slab that was full: the next allocation would find the active one used up and take this
  * one. It is spared the way if that is known now. */
-static void put_no_longer_full(struct thread *thread, struct slab *slab) {
-    if (is_used_up(thread->active[slab->class_index])) {
-        retire_active(thread, slab->class_index);
+static void no_longer_full(struct thread *thread, struct slab *slab) {
+    struct slab *active = thread->active[slab->class_index];
+    if (is_used_up(active) && LIKELY(active != &slab_none)) {
+        swap_active(thread, active, slab);
+        return;
+    }
+    list_take(&slab->link);
+    if (active == &slab_none) {
         make_active(thread, slab);
     } else {
         put_partial(thread, slab);
@@ -216,12 +235,14 @@ void slabs_look_at(struct thread *thread, struct slab *slab) {
         look_at_active(thread, slab);
         return;
     }
+    if (slab->state == SLAB_FULL && slab_live(slab) != 0) {
+        no_longer_full(thread, slab);
+        return;
+    }
     list_take(&slab->link);
     leave_partial(thread, slab);
     if (slab_live(slab) == 0) {
         put_spare(thread, slab);
-    } else if (slab->state == SLAB_FULL) {
-        put_no_longer_full(thread, slab);
     } else {
         put_partial(thread, slab);
     }
@@ -344,7 +365,9 @@ static void refill(struct thread *thread, struct slab *slab) {
         slab_recount(slab);
     }
     size_t class_index = slab->class_index;
-    remote_collect(thread);
+    if (UNLIKELY(remote_has_mail(thread))) {
+        remote_collect(thread);
+    }
     if (thread->active[class_index] == slab && slab_list_is_empty(slab) && slab_can_carve(slab)) {
         end_idle(thread, slab);
         slab_carve(slab);

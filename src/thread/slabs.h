@@ -42,8 +42,15 @@ INLINE uint32_t slabs_slack(const struct slab *slab) {
     return slab->capacity / 64u;
 }
 
-/* Nearly empty slabs are looked through when they span this much. */
+/* Nearly empty slabs are looked through when they span this much at least. */
 #define SPARSE_BYTES ((size_t)1024 * 1024)
+
+/* Whether it is time to see if they are too many: when more have come, and now and then, because
+ * what the thread has earned ends with time. */
+INLINE bool slabs_wants_holes(struct thread *thread) {
+    return thread->sparse_bytes >= SPARSE_BYTES &&
+           (thread->sparse_bytes >= thread->sparse_look_bytes || retention_tick(&thread->sparse));
+}
 
 /* Clears a state so that it owns nothing: every active slab is slab_none. */
 void slabs_init(struct thread *thread);

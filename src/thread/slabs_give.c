@@ -102,9 +102,11 @@ bool slabs_make_holes(struct thread *thread, bool all) {
     size_t bytes = all ? SIZE_MAX : thread->sparse_bytes;
     bool any = false;
     if (!all && bytes < sparse_limit(thread)) {
+        thread->sparse_look_bytes = bytes + SPARSE_BYTES / 4;
         return false;
     }
     thread->sparse_bytes = 0;
+    thread->sparse_look_bytes = 0;
     for (size_t i = 1; i < SLAB_CLASSES; i++) {
         for (size_t group = 0; group < (all ? SLAB_GROUPS : 1); group++) {
             any |= make_holes_in(thread, &thread->partial[i][group], bytes);

@@ -52,8 +52,9 @@ struct thread {
     struct list full;
     struct list spare[SLAB_SPANS]; /* empty slabs, the one emptied last first */
     size_t spare_bytes;
-    size_t sparse_bytes; /* nearly empty slabs not looked through yet */
-    size_t holes_bytes;  /* slabs with holes that it gave away and has not taken back */
+    size_t sparse_bytes;      /* nearly empty slabs not looked through yet */
+    size_t sparse_look_bytes; /* when there are so many they are looked at */
+    size_t holes_bytes;       /* slabs with holes that it gave away and has not taken back */
     struct retention sparse;
     size_t idle_bytes;    /* in active slabs that came to be empty and are not watched */
     size_t emptied_bytes; /* of slabs that came to be empty, less those taken since */
@@ -143,6 +144,8 @@ size_t thread_count(void);
  * lists first. */
 
 void *thread_malloc(size_t bytes);
+/* From a slab alone; NULL: slabs do not serve the request, or have no memory. */
+void *thread_slot(size_t bytes);
 void *thread_calloc(size_t bytes);
 /* alignment: a power of two. */
 void *thread_aligned(size_t alignment, size_t bytes);

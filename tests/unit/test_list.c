@@ -53,6 +53,15 @@ static void take(struct world *world, struct element *element) {
     memmove(world->order + at, world->order + at + 1, (world->count - at) * sizeof world->order[0]);
 }
 
+static void replace(struct world *world, struct element *old, struct element *element) {
+    size_t at = 0;
+    while (world->order[at] != old) {
+        at++;
+    }
+    list_replace(&old->link, &element->link);
+    world->order[at] = element;
+}
+
 static void test_zero_is_empty(void **state) {
     (void)state;
     static struct world world;
@@ -70,6 +79,10 @@ static void test_random_puts_and_takes(void **state) {
         if (list_holds(&element->link)) {
             take(&world, element);
             assert_false(list_holds(&element->link));
+        } else if (world.count != 0 && random_below(&random, 4) == 0) {
+            struct element *old = world.order[random_below(&random, world.count)];
+            replace(&world, old, element);
+            assert_false(list_holds(&old->link));
         } else {
             put(&world, element);
         }
