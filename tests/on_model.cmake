@@ -2,17 +2,18 @@
 # with the model in place of Linux. Not position independent, so that every run has the same bytes.
 
 file(GLOB on_model_sources CONFIGURE_DEPENDS on_model/*.c)
-list(FILTER on_model_sources EXCLUDE REGEX "/bed\\.c$")
-set(on_model_shared support/held.c support/traffic.c)
+list(FILTER on_model_sources EXCLUDE REGEX "/bed[a-z_]*\\.c$")
 
 function(add_on_model_program target library)
-    add_executable(${target} EXCLUDE_FROM_ALL ${ARGN} ${on_model_shared})
+    add_executable(${target} EXCLUDE_FROM_ALL ${ARGN} on_model/bed_play.c support/held.c
+        support/traffic.c)
     target_compile_definitions(${target} PRIVATE ARENITE_PREFIXED=1)
     target_compile_options(${target} PRIVATE -include
         ${CMAKE_CURRENT_SOURCE_DIR}/on_model/arenite_names.h)
+    target_include_directories(${target} PRIVATE on_model)
     target_link_options(${target} PRIVATE -no-pie)
     target_link_libraries(${target} PRIVATE ${library} arenite_model arenite_library_flags
-        arenite_warnings test_support Threads::Threads ${CMAKE_DL_LIBS})
+        arenite_warnings test_support Threads::Threads)
     add_dependencies(tests ${target})
 endfunction()
 

@@ -25,8 +25,6 @@
 
 #define LIMIT_NONE UINT64_MAX
 
-enum index_kind { INDEX_MAPLE, INDEX_RBTREE };
-
 struct machine {
     struct model_memory memory;
     struct frames frames;

@@ -6,7 +6,7 @@
  * answers; what it took away is hidden in the window. What it gave appears when it is touched. */
 #include "model/os_model.h"
 
-#include "base/bits.h"
+#include "base/format.h"
 #include "model/host.h"
 #include "model/mincore.h"
 #include "model/mm_internal.h"
@@ -72,13 +72,27 @@ static void take_ns(uint64_t duration_ns) {
 
 /* ---- touches ------------------------------------------------------------------------------- */
 
+static void say_denied(uintptr_t address, enum fault_signal signal) {
+    static const char *const why[] = {[FAULT_MAPERR] = "nothing is mapped there",
+                                      [FAULT_ACCERR] = "its mapping does not allow it",
+                                      [FAULT_BUS] = "its file is shorter",
+                                      [FAULT_OOM] = "the machine has no memory left"};
+    char text[120];
+    size_t length = format_text(text, sizeof text, "arenite: model: touch of %p: %s\n",
+                                (const void *)address, why[signal]);
+    (void)os_write(2, text, length);
+}
+
 /* A page may be in the model and not be shown yet (the rest of a huge one): no fault is counted
  * then. It is shown for reading until it is written to, so that the model learns of that, too. */
 static bool serve(uintptr_t address, bool write) {
     pthread_mutex_lock(&kernel.lock);
     uint64_t before = kernel.mm.minor_faults;
-    bool served = mm_access(&kernel.mm, address, write) == FAULT_NO_SIGNAL;
-    if (served) {
+    enum fault_signal signal = mm_access(&kernel.mm, address, write);
+    bool served = signal == FAULT_NO_SIGNAL;
+    if (!served) {
+        say_denied(address, signal);
+    } else {
         window_show((uintptr_t)PAGE_MASK_OF(address), write);
         take_ns((kernel.mm.minor_faults - before) * FAULT_NS);
     }
@@ -88,13 +102,21 @@ static bool serve(uintptr_t address, bool write) {
 
 /* ---- setting up ---------------------------------------------------------------------------- */
 
-static const struct mm_layout layout = {
-    .task_end = WINDOW_START + WINDOW_BYTES - MARGIN_BYTES,
-    .mmap_base = WINDOW_START + WINDOW_BYTES - 2 * MARGIN_BYTES,
-    .mmap_low = WINDOW_START + MAPPINGS_OFFSET,
-    .start_break = WINDOW_START + BREAK_OFFSET,
-    .stack_top = WINDOW_START + WINDOW_BYTES,
-};
+static struct mm_layout layout_of(const struct os_model_places *places) {
+    struct mm_layout layout = {
+        .task_end = WINDOW_START + WINDOW_BYTES - MARGIN_BYTES,
+        .mmap_base = WINDOW_START + WINDOW_BYTES - 2 * MARGIN_BYTES,
+        .mmap_low = WINDOW_START + MAPPINGS_OFFSET,
+        .start_break = WINDOW_START + BREAK_OFFSET,
+        .stack_top = WINDOW_START + WINDOW_BYTES,
+    };
+    if (sizeof(void *) == 8 && places->mmap_base != 0) {
+        layout.start_break = WINDOW_START + places->start_break;
+        layout.mmap_base = WINDOW_START + WINDOW_BYTES - (UINT64_C(1) << 32) + places->mmap_base;
+        layout.task_end = layout.mmap_base;
+    }
+    return layout;
+}
 
 static int start_machine(const struct os_model_settings *settings) {
     static const struct model_chunks chunks = {host_map, host_unmap};
@@ -104,6 +126,7 @@ static int start_machine(const struct os_model_settings *settings) {
     personality.min_address = WINDOW_START;
     int error =
         machine_init(&kernel.machine, &personality, settings->index, settings->ram_pages, &chunks);
+    const struct mm_layout layout = layout_of(&settings->places);
     return error < 0 ? error : mm_init(&kernel.mm, &kernel.machine, &layout);
 }
 
@@ -123,7 +146,8 @@ struct mm *os_model_mm(void) {
 }
 
 static void ensure_open(void) {
-    static const struct os_model_settings usual = {RAM_PAGES, INDEX_MAPLE, THP_MADVISE, true};
+    static const struct os_model_settings usual = {
+        RAM_PAGES, INDEX_MAPLE, THP_MADVISE, true, {0, 0}};
     if (UNLIKELY(!kernel.is_open) && os_model_start(&usual) != 0) {
         static const char text[] = "arenite: no userfaultfd, or no place for the model's window\n";
         (void)os_write(2, text, sizeof text - 1);
@@ -347,6 +371,16 @@ void *os_break_place(void) {
 }
 
 /* ---- looking ------------------------------------------------------------------------------- */
+
+struct os_model_usage os_model_usage(void) {
+    const struct mm *mm = &kernel.mm;
+    return (struct os_model_usage){
+        .minor_faults = mm->minor_faults,
+        .resident_pages = mm->anon_pages,
+        .mapped_pages = mm->total_pages,
+        .heap_bytes = mm->break_end - mm->layout.start_break,
+    };
+}
 
 const char *os_model_audit(void) {
     sigset_t former;

@@ -21,22 +21,32 @@
 #ifndef ARENITE_MODEL_OS_MODEL_H
 #define ARENITE_MODEL_OS_MODEL_H
 
-#include "model/mm.h"
+#include "model/personality.h"
+
+struct mm;
 
 /* ---- setting up ---------------------------------------------------------------------------- */
+
+/* Where the heap begins and below which address mappings lie, in their 4 GiB, so that a run can be
+ * compared with one in a real address space; both 0: the usual places. */
+struct os_model_places {
+    uint32_t start_break;
+    uint32_t mmap_base;
+};
 
 struct os_model_settings {
     uint64_t ram_pages;
     enum index_kind index;
     enum thp_mode thp;
     bool calls_take_time; /* else the clock stands but for os_model_pass_ns and sleeping */
+    struct os_model_places places;
 };
 
 /* Opens the window. Before the library's first call; else that call does it with the reference
  * kernel's settings. 0, or a negative errno: this machine cannot (see window_open). */
 int os_model_start(const struct os_model_settings *settings);
 
-/* The modelled process, to set limits on, or to look at. */
+/* The modelled process, to set limits on, or to look at (model/mm.h). */
 struct mm *os_model_mm(void);
 
 /* Chance and processors from now on; by default seed 1 and 2 processors. */
@@ -86,6 +96,15 @@ struct os_model_counts { /* since os_model_fail, or the start */
 struct os_model_counts os_model_counts(void);
 
 /* ---- looking ------------------------------------------------------------------------------- */
+
+struct os_model_usage {
+    uint64_t minor_faults; /* since the start */
+    uint64_t resident_pages;
+    uint64_t mapped_pages;
+    uint64_t heap_bytes; /* how far the break has moved */
+};
+
+struct os_model_usage os_model_usage(void);
 
 /* NULL, or the first broken invariant of the model. */
 const char *os_model_audit(void);

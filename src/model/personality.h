@@ -11,6 +11,9 @@
 
 enum thp_mode { THP_NEVER, THP_MADVISE, THP_ALWAYS };
 
+/* What finds VMAs: since Linux 6.1, and before. */
+enum index_kind { INDEX_MAPLE, INDEX_RBTREE };
+
 enum overcommit_mode { OVERCOMMIT_GUESS, OVERCOMMIT_ALWAYS, OVERCOMMIT_NEVER };
 
 struct personality {

@@ -22,7 +22,9 @@ struct bed {
     uint64_t seed;
     size_t steps;
     struct os_model_failures failures; /* from the library's first call on */
+    struct os_model_places places;
     struct traffic traffic;
+    bool plays;
     struct thread *states[BED_STATES];
     void *result; /* shared with the parent: bed_share */
 };
@@ -39,8 +41,14 @@ uint64_t bed_begin(const char *test);
 /* Runs body in a child; fails the program if the child did. */
 void bed_run(struct bed *bed, void (*body)(struct bed *bed));
 
+/* The same in this process, which can do it once. */
+void bed_run_here(struct bed *bed, void (*body)(struct bed *bed));
+
 /* Memory that children write and the parent reads. */
 void *bed_share(size_t bytes);
+
+/* The table of blocks, before the library's first call; bed_play does it else. */
+void bed_prepare(struct bed *bed);
 
 /* Steps of traffic, of 1 byte to 8 MiB, by the states in turn; time passes. */
 void bed_play(struct bed *bed, size_t steps);

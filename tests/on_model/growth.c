@@ -23,19 +23,15 @@ static void fail(enum os_model_rule rule, unsigned calls) {
     os_model_fail(&failures);
 }
 
-static uint64_t heap_bytes(void) {
-    return os_model_mm()->break_end - os_model_mm()->layout.start_break;
-}
-
 /* The break moves, but the page map cannot learn of it. */
 static void no_record_of_the_break(struct bed *bed) {
     (void)bed;
     fail(FAIL_FROM, OS_MODEL_MAP);
     TEST_CHECK(malloc(100) == NULL);
-    TEST_CHECK(heap_bytes() == 0 && main_arena.system_bytes == 0);
+    TEST_CHECK(os_model_usage().heap_bytes == 0 && main_arena.system_bytes == 0);
     fail(FAIL_NEVER, 0);
     TEST_CHECK(malloc(100) != NULL);
-    TEST_CHECK(heap_bytes() == main_arena.system_bytes);
+    TEST_CHECK(os_model_usage().heap_bytes == main_arena.system_bytes);
     expect_sound();
 }
 
@@ -43,14 +39,14 @@ static void no_record_of_the_break(struct bed *bed) {
 static void no_record_of_a_mapping(struct bed *bed) {
     (void)bed;
     void *first = malloc(100);
-    uint64_t pages = os_model_mm()->total_pages;
+    uint64_t pages = os_model_usage().mapped_pages;
     const struct os_model_failures failures = {FAIL_EVERY, OS_MODEL_BREAK | OS_MODEL_MAP, 1,
                                                ENOMEM};
     os_model_fail(&failures);
     for (size_t i = 0; i < 100; i++) {
         TEST_CHECK(malloc(100000) != NULL || i > 0);
     }
-    TEST_CHECK(os_model_mm()->total_pages == pages);
+    TEST_CHECK(os_model_usage().mapped_pages == pages);
     fail(FAIL_NEVER, 0);
     TEST_CHECK(malloc(100000) != NULL);
     free(first);

@@ -50,7 +50,7 @@ static void play(struct bed *bed) {
     bed_check(bed);
     bed_end(bed);
     bool gives_back = bed->profile == PROFILE_DEFAULT && bed->failures.rule <= FAIL_NTH;
-    TEST_CHECK(!gives_back || os_model_mm()->anon_pages <= LEFT_MAX_PAGES);
+    TEST_CHECK(!gives_back || os_model_usage().resident_pages <= LEFT_MAX_PAGES);
 }
 
 static void play_failing(struct bed bed, enum os_model_rule rule, uint64_t n) {

@@ -25,7 +25,7 @@ static void play(struct bed *bed) {
     figures->refused = bed->traffic.refused;
     bed_end(bed);
     figures->calls = os_model_counts().calls;
-    figures->faults = os_model_mm()->minor_faults;
+    figures->faults = os_model_usage().minor_faults;
 }
 
 /* With all memory at hand, nothing may be refused. */
