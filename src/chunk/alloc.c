@@ -48,6 +48,7 @@ INLINE struct chunk *split(const struct alloc *alloc, struct chunk *chunk, size_
     size_t rest_bytes = chunk_size - alloc->bytes;
     if (rest_bytes < CHUNK_MIN_BYTES) {
         chunk_mark_in_use_at(chunk, chunk_size);
+        keep_note_taken(alloc->arena, clean, 0);
         return NULL;
     }
     struct chunk *rest = chunk_at(chunk, alloc->bytes);
@@ -55,7 +56,8 @@ INLINE struct chunk *split(const struct alloc *alloc, struct chunk *chunk, size_
     chunk_set_head(rest, rest_bytes | CHUNK_PREV_IN_USE);
     chunk_set_foot(rest, rest_bytes);
     bin_put_unsorted(alloc->arena, rest, rest_bytes);
-    keep_enter(alloc->arena, rest, rest_bytes, clean);
+    size_t left_bytes = keep_enter(alloc->arena, rest, rest_bytes, clean);
+    keep_note_taken(alloc->arena, clean, left_bytes);
     return rest;
 }
 
@@ -142,7 +144,7 @@ INLINE struct chunk *try_unsorted(struct alloc *alloc, struct chunk *chunk) {
         return NULL;
     }
     chunk_mark_in_use_at(chunk, bytes);
-    keep_leave(alloc->arena, chunk, bytes);
+    keep_note_taken(alloc->arena, keep_leave(alloc->arena, chunk, bytes), 0);
     if (!quick_has_room(alloc)) {
         return chunk;
     }

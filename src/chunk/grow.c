@@ -82,8 +82,17 @@ static int grow_heaps(const struct chunk_caller *caller, size_t bytes) {
     return open_heap(caller, bytes);
 }
 
+/* Where a program's sizes have raised the threshold, slightly larger ones than any before belong
+ * to a heap as well, which has pages for them. */
+static size_t mapping_threshold(const struct arena *arena) {
+    size_t bytes = params_mmap_threshold();
+    bool was_raised = params.dynamic && bytes > MMAP_THRESHOLD_DEFAULT_BYTES;
+    size_t margin = was_raised && arena->keep != NULL ? bytes / 4 : 0;
+    return bytes + margin < MMAP_THRESHOLD_MAX_BYTES ? bytes + margin : bytes;
+}
+
 int arena_grow(const struct chunk_caller *caller, size_t bytes, struct chunk **mapped) {
-    bool try_mapping = bytes >= params_mmap_threshold() && mapped_is_allowed();
+    bool try_mapping = bytes >= mapping_threshold(caller->arena) && mapped_is_allowed();
     *mapped = try_mapping ? mapped_alloc(bytes) : NULL;
     if (*mapped != NULL) {
         keep_note_growth(caller->arena, bytes);

@@ -44,13 +44,14 @@ struct clean_range clean_join_ranges(struct clean_range a, struct clean_range b)
     return clean_bytes_of(a) >= clean_bytes_of(b) ? a : b;
 }
 
-void keep_enter_large(struct keep *keep, struct chunk *chunk, size_t bytes,
-                      struct clean_range range) {
+size_t keep_enter_large(struct keep *keep, struct chunk *chunk, size_t bytes,
+                        struct clean_range range) {
     if (clean_bytes_of(range) != 0) {
         range = clip(range, clean_interior(chunk, bytes));
         keep->clean_bytes += clean_bytes_of(range);
     }
     *clean_place(chunk) = range;
+    return clean_bytes_of(range);
 }
 
 void keep_note_mapped(struct arena *arena, size_t bytes) {

@@ -67,20 +67,19 @@ INLINE struct clean_range clean_join(struct clean_range a, struct clean_range b)
     return b.end == b.start ? a : clean_join_ranges(a, b);
 }
 
-void keep_enter_large(struct keep *keep, struct chunk *chunk, size_t bytes,
-                      struct clean_range range);
+size_t keep_enter_large(struct keep *keep, struct chunk *chunk, size_t bytes,
+                        struct clean_range range);
 
-/* A free chunk has come into a bin, with this range of it (and perhaps more) clean. */
-INLINE void keep_enter(struct arena *arena, struct chunk *chunk, size_t bytes,
-                       struct clean_range range) {
+/* A free chunk has come into a bin, with this range of it (and perhaps more) clean. Returns how
+ * much of it is. */
+INLINE size_t keep_enter(struct arena *arena, struct chunk *chunk, size_t bytes,
+                         struct clean_range range) {
     struct keep *keep = arena->keep;
     if (keep == NULL) {
-        return;
+        return 0;
     }
     keep->binned_bytes += bytes;
-    if (bytes >= CLEAN_MIN_BYTES) {
-        keep_enter_large(keep, chunk, bytes, range);
-    }
+    return bytes >= CLEAN_MIN_BYTES ? keep_enter_large(keep, chunk, bytes, range) : 0;
 }
 
 /* A free chunk has left its bin for good; its range. */
@@ -121,9 +120,18 @@ INLINE void keep_note(struct arena *arena) {
 
 /* A heap has got so much more at its end. */
 INLINE void keep_note_growth(struct arena *arena, size_t bytes) {
-    if (arena->keep != NULL) {
-        size_t removed = arena->keep->removed_bytes;
-        arena->keep->removed_bytes -= bytes < removed ? bytes : removed;
+    struct keep *keep = arena->keep;
+    if (keep != NULL) {
+        size_t again = bytes < keep->removed_bytes ? bytes : keep->removed_bytes;
+        keep->removed_bytes -= again;
+        retention_note_again(&keep->retention, again);
+    }
+}
+
+/* A free chunk with this clean range was taken; so much of it is clean in what was left over. */
+INLINE void keep_note_taken(struct arena *arena, struct clean_range range, size_t left_bytes) {
+    if (UNLIKELY(clean_bytes_of(range) > left_bytes)) {
+        retention_note_again(&arena->keep->retention, clean_bytes_of(range) - left_bytes);
     }
 }
 

@@ -105,7 +105,12 @@ bool region_take(struct regions *regions, struct region *region, bool zeroed) {
         return false;
     }
     region_forget(regions, region);
-    region->purges = is_useful ? 0 : region->purges;
+    if (is_useful) {
+        region->purges = 0;
+        region->uses++;
+        regions->misses -= regions->misses != 0 && regions->seeks < REGION_SLOTS;
+    }
+    regions->seeks = 0;
     regions->latest = (uint32_t)(region - regions->slots);
     if (zeroed) {
         clear_head(region);

@@ -18,8 +18,9 @@
  * stays when it comes the second time.
  *
  * A block takes just the size it had: requests of all sizes are better served by heaps, which can
- * split and merge, and get to them because unmapping a block raises the dynamic threshold. Only
- * beyond what that can reach an eighth may be wasted.
+ * split and merge, and get to them because unmapping a block raises the dynamic threshold, and
+ * because a thread whose blocks were not asked for again maps no more of its own accord. Only beyond
+ * what the threshold can reach an eighth may be wasted.
  *
  * I1: a slot that is not empty is named by the table's entry of its memory, and by no other.
  * I2: dirty_bytes and level_bytes are the sums over the cached slots.
@@ -34,6 +35,8 @@
 #define REGION_SLOTS 8
 /* Smaller mapped blocks are not worth a slot. */
 #define REGION_MIN_BYTES ((size_t)128 * 1024)
+/* Requests in a row that fit none of the cached ones. */
+#define REGION_SEEKS 64
 
 enum region_state { REGION_EMPTY, REGION_LIVE, REGION_CACHED };
 
@@ -41,6 +44,7 @@ struct region {
     uint32_t state; /* enum region_state */
     uint32_t frees;
     uint32_t purges;  /* since it was last taken with its pages in place */
+    uint32_t uses;    /* how often that was */
     uintptr_t memory; /* the user's address */
     size_t usable_bytes;
     size_t slack_bytes;  /* a request may be smaller by less than this */
@@ -54,6 +58,8 @@ struct regions {
     struct region slots[REGION_SLOTS];
     uint32_t latest;  /* slot used last */
     uint32_t useless; /* cached ones that were given back twice without having been of use */
+    uint32_t misses;  /* blocks that left without having been of use, less uses by no chance */
+    uint32_t seeks;   /* requests since a cached one was found */
     size_t cached_count;
     size_t cached_bytes; /* mappings */
     size_t dirty_bytes;
@@ -125,6 +131,17 @@ void region_put(struct regions *regions, struct region *region);
 INLINE bool region_is_useless(const struct region *region) {
     return region->purges >= 2 && region->slack_bytes <= region->usable_bytes / 16 &&
            region_state(region) == REGION_CACHED;
+}
+
+/* Sizes come again: it is worth while to map more than the thresholds ask for. */
+INLINE bool region_pays(const struct regions *regions) {
+    return regions->misses < REGION_SLOTS / 2;
+}
+
+/* Of a request that found none: the cached ones without pages are in the way by now, since a chance
+ * fit faults where a heap has pages. */
+INLINE bool region_note_seek(struct regions *regions) {
+    return ++regions->seeks % REGION_SEEKS == 0;
 }
 
 /* A cached region is about to leave its slot for good: it counts no more. */

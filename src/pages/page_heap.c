@@ -157,8 +157,10 @@ static void hand_out(const struct placement *placement, void *record, struct pag
     struct page_heap *heap = placement->heap;
     uint32_t zero_units = take_zero_marks(placement);
     page_heap_count_dirty(heap, 0, placement->count - zero_units);
-    page_heaps.purged_units -=
-        zero_units < page_heaps.purged_units ? zero_units : page_heaps.purged_units;
+    uint32_t again_units =
+        zero_units < page_heaps.purged_units ? zero_units : (uint32_t)page_heaps.purged_units;
+    page_heaps.purged_units -= again_units;
+    retention_note_again(&page_heaps.retention, units_bytes(again_units));
     page_heaps_note_level();
     page_heap_reclass(heap);
     *run = (struct page_run){.start = (void *)heap_address(heap, placement->first),

@@ -14,8 +14,9 @@ void retention_look(struct retention *retention, size_t level_bytes, uint64_t no
         return;
     }
     bool is_next = now_ns - retention->window_ns < 2 * window_ns;
-    retention->former_bytes = is_next ? retention->fall_bytes : 0;
+    retention->former_bytes = is_next ? retention_earned_now(retention) : 0;
     retention->fall_bytes = 0;
+    retention->again_bytes = 0;
     retention->high_bytes = level_bytes;
     retention->window_ns = now_ns;
 }

@@ -8,14 +8,19 @@
  *
  * The owner of a pool of free memory knows its *level*: the bytes that were freed and not taken
  * since, resident or not. The largest fall of the level is what the program took again, and the
- * budget is the base and that, with an eighth more:
+ * budget is the base and that, with a quarter more:
  *
  *      level      ___            ___            ___
  *               /    \         /    \         /    \        first rise: all but the base goes back
  *              /      \       /      \       /      \       fall: as much is earned
  *      _______/        \_____/        \_____/        \      second rise: it stays
  *
- * Falls are remembered for the window they were seen in and the next one; a program that stops
+ * A pool in pieces needs more than its falls: what is free lies in the wrong places, goes back, and
+ * is taken again although the level hardly moves. So what is taken again after it went back is
+ * summed up as well, and the larger of the two is what was earned. The sum ends by itself when the
+ * budget holds what the program needs: then nothing goes back.
+ *
+ * Both are remembered for the window they were seen in and the next one; a program that stops
  * asking loses its budget with them. Windows change when somebody looks at the clock: on slow
  * paths, each so many operations.
  *
@@ -34,7 +39,8 @@
 struct retention {
     size_t high_bytes;
     size_t fall_bytes;
-    size_t former_bytes; /* of the window before */
+    size_t again_bytes;  /* taken after it had gone back */
+    size_t former_bytes; /* earned in the window before */
     uint64_t window_ns;  /* when this window began */
     uint32_t ticks;
 };
@@ -54,10 +60,21 @@ INLINE void retention_note(struct retention *retention, size_t level_bytes) {
     }
 }
 
-/* Bytes that the program has shown it takes again. */
+/* So much was taken that had gone back to the kernel. */
+INLINE void retention_note_again(struct retention *retention, size_t bytes) {
+    retention->again_bytes += bytes;
+}
+
+/* Bytes that the program has shown in this window that it takes again. */
+INLINE size_t retention_earned_now(const struct retention *retention) {
+    size_t fall = retention->fall_bytes, again = retention->again_bytes;
+    return fall > again ? fall : again;
+}
+
+/* The same, in this window or the one before. */
 INLINE size_t retention_earned(const struct retention *retention) {
-    size_t fall = retention->fall_bytes, former = retention->former_bytes;
-    return fall > former ? fall : former;
+    size_t now = retention_earned_now(retention), former = retention->former_bytes;
+    return now > former ? now : former;
 }
 
 /* Bytes to give back now, 0 while all is within the budget. More than the excess, so that the next
@@ -65,10 +82,10 @@ INLINE size_t retention_earned(const struct retention *retention) {
 INLINE size_t retention_surplus(const struct retention *retention, size_t dirty_bytes) {
     size_t base = __atomic_load_n(&retention_base_bytes, __ATOMIC_RELAXED);
     size_t earned = retention_earned(retention);
-    if (LIKELY(dirty_bytes <= base || dirty_bytes - base <= earned + earned / 8)) {
+    if (LIKELY(dirty_bytes <= base || dirty_bytes - base <= earned + earned / 4)) {
         return 0;
     }
-    return dirty_bytes - base / 2 - earned;
+    return dirty_bytes - base / 2 - earned - earned / 8;
 }
 
 /* True when it is time to look at the clock. */

@@ -23,6 +23,7 @@ static bool keeps_regions(const struct thread *thread) {
 static size_t unmap_cached(struct regions *regions, struct region *region) {
     void *memory = (void *)region->memory;
     size_t bytes = region->end - region->memory;
+    regions->misses += region->uses == 0;
     region_forget(regions, region);
     mapped_dissociate(region);
     mapped_free(memory);
@@ -98,19 +99,23 @@ void large_remember(struct thread *thread, struct chunk *chunk) {
     mapped_associate(chunk_memory(chunk), region);
 }
 
-static void release_useless(struct thread *thread) {
+static void release_if(struct thread *thread, bool (*leaves)(const struct region *region)) {
     for (size_t i = 0; i < REGION_SLOTS; i++) {
         struct region *region = &thread->regions.slots[i];
-        if (region_is_useless(region)) {
+        if (region_state(region) == REGION_CACHED && leaves(region)) {
             keep_note_unmapped(thread->arena, unmap_cached(&thread->regions, region));
         }
     }
 }
 
+static bool has_no_pages(const struct region *region) {
+    return region->dirty_bytes == 0;
+}
+
 static void put(struct thread *thread, struct region *region) {
     region_put(&thread->regions, region);
     if (UNLIKELY(thread->regions.useless != 0)) {
-        release_useless(thread);
+        release_if(thread, region_is_useless);
     }
 }
 
@@ -147,7 +152,7 @@ bool large_free(struct thread *thread, void *memory) {
 /* The first few sizes are mapped whatever the dynamic threshold has become: a slot then keeps what
  * is sparse, which a heap cannot know. */
 struct chunk *large_map(struct thread *thread, size_t bytes) {
-    bool is_wanted = params.dynamic && keeps_regions(thread);
+    bool is_wanted = params.dynamic && keeps_regions(thread) && region_pays(&thread->regions);
     if (!is_wanted || region_count(&thread->regions) > REGION_SLOTS / 2 || !mapped_is_allowed()) {
         return NULL;
     }
@@ -160,22 +165,31 @@ struct chunk *large_map(struct thread *thread, size_t bytes) {
 
 /* ---- hits ----------------------------------------------------------------------------------- */
 
-static NOINLINE void *take(struct regions *regions, size_t bytes, bool zeroed) {
-    operation_enter();
+static void *take_fit(struct thread *thread, size_t bytes, bool zeroed) {
+    struct regions *regions = &thread->regions;
     struct region *region = region_find_fit(regions, bytes);
-    void *memory = region != NULL ? (void *)region->memory : NULL;
-    if (memory != NULL && !region_take(regions, region, zeroed)) {
-        memory = NULL;
-    } else if (memory != NULL && region->request != bytes) {
+    if (region == NULL && region_note_seek(regions)) {
+        release_if(thread, has_no_pages);
+    }
+    if (region == NULL || !region_take(regions, region, zeroed)) {
+        return NULL;
+    }
+    void *memory = (void *)region->memory;
+    if (region->request != bytes) {
         mapped_seal(memory, bytes);
     }
+    return memory;
+}
+
+static NOINLINE void *take(size_t bytes, bool zeroed) {
+    operation_enter();
+    void *memory = take_fit(thread_own, bytes, zeroed);
     operation_leave();
     return memory;
 }
 
 void *large_pop(size_t bytes, bool zeroed) {
-    struct regions *regions = &thread_current->regions;
-    return regions->cached_count != 0 ? take(regions, bytes, zeroed) : NULL;
+    return thread_current->regions.cached_count != 0 ? take(bytes, zeroed) : NULL;
 }
 
 bool large_push(void *memory) {
