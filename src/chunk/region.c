@@ -8,6 +8,9 @@
 
 #include <string.h>
 
+/* Resident bytes that calloc clears rather than to give them back. */
+#define CLEAR_MAX_BYTES ((size_t)8 << 20)
+
 void region_open(struct region *region, uintptr_t memory, uintptr_t end, size_t request) {
     size_t usable = end - memory;
     bool is_beyond_heaps = usable > MMAP_THRESHOLD_MAX_BYTES;
@@ -97,11 +100,20 @@ void region_forget(struct regions *regions, struct region *region) {
     note_level(regions, 0, region->weight_bytes);
 }
 
-/* A region that keeps pages is emptied for calloc: that costs what is resident, where clearing
- * would touch everything. */
+/* For calloc. The pages that a region keeps are cleared where that costs less than their faults
+ * will; of a very large one the next user may touch little, so all of it goes back. */
+static bool make_zero(struct regions *regions, struct region *region) {
+    bool clears = region->dirty_bytes != 0 && region->dirty_bytes <= CLEAR_MAX_BYTES;
+    if (clears && os_clear((void *)body_start(region), body_bytes(region)) == 0) {
+        region->request = 0;
+        return true;
+    }
+    return body_bytes(region) == 0 || give_back(regions, region);
+}
+
 bool region_take(struct regions *regions, struct region *region, bool zeroed) {
     bool is_useful = region->dirty_bytes != 0;
-    if (zeroed && body_bytes(region) != 0 && !give_back(regions, region)) {
+    if (zeroed && !make_zero(regions, region)) {
         return false;
     }
     region_forget(regions, region);

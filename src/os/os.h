@@ -58,6 +58,10 @@ int os_purge(void *start, size_t bytes);
 /* Resizes a mapping made by os_map; may_move allows another place. NULL: nothing changed. */
 void *os_remap(void *start, size_t old_bytes, size_t new_bytes, bool may_move);
 
+/* Makes whole pages read as zeros: those that are resident are written to and stay, all others are
+ * dropped. A negative errno: some of it may be as it was. */
+int os_clear(void *start, size_t bytes);
+
 /* Counts the resident bytes of a range, or returns a negative errno. */
 long os_resident_bytes(const void *start, size_t bytes);
 

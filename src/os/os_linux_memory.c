@@ -11,6 +11,7 @@
 
 #include "os/os.h"
 
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
@@ -132,6 +133,44 @@ long os_resident_bytes(const void *start, size_t bytes) {
         pages -= batch;
     }
     return resident_pages * (long)os_page_bytes();
+}
+
+static int clear_run(uintptr_t start, size_t bytes, bool is_resident) {
+    if (is_resident) {
+        memset((void *)start, 0, bytes);
+        return 0;
+    }
+    return os_purge((void *)start, bytes);
+}
+
+/* The first `pages` (at most a batch) of a range. Pages that are swapped out count as not resident:
+ * dropping them is right for them, too. */
+static int clear_batch(uintptr_t start, size_t pages) {
+    unsigned char resident[RESIDENCY_BATCH_PAGES];
+    size_t page = os_page_bytes();
+    long status = KERNEL_CALL(SYS_mincore, start, pages * page, (uintptr_t)resident);
+    size_t past;
+    for (size_t first = 0; status == 0 && first < pages; first = past) {
+        bool is_resident = (resident[first] & 1) != 0;
+        past = first + 1;
+        while (past < pages && ((resident[past] & 1) != 0) == is_resident) {
+            past++;
+        }
+        status = clear_run(start + first * page, (past - first) * page, is_resident);
+    }
+    return (int)status;
+}
+
+int os_clear(void *start, size_t bytes) {
+    size_t pages = bytes / os_page_bytes();
+    int status = 0;
+    for (uintptr_t at = (uintptr_t)start; status == 0 && pages > 0;) {
+        size_t batch = pages < RESIDENCY_BATCH_PAGES ? pages : RESIDENCY_BATCH_PAGES;
+        status = clear_batch(at, batch);
+        at += batch * os_page_bytes();
+        pages -= batch;
+    }
+    return status;
 }
 
 void *os_break_move(intptr_t delta) {

@@ -8,7 +8,7 @@
 
 #include "base/compiler.h"
 
-#define REGION_CACHE_DEFAULT_BYTES ((size_t)64 << 20)
+#define REGION_CACHE_DEFAULT_BYTES ((size_t)256 << 20)
 
 struct policy {
     size_t region_bytes; /* resident, in freed regions that stay mapped; 0: none stays */

@@ -1,6 +1,7 @@
-/* large_blocks.c - one large block a request, over and over: no faults from the second request on
- * where few pages are touched, from the third where all are; what is cached is not shown as live,
- * goes back by malloc_trim and with its thread, and is never handed out twice.
+/* large_blocks.c - a few large blocks a request, over and over: no faults from the second request on
+ * where few pages are touched, from the third where all are, also of calloc's; sizes that do not come
+ * again find heaps that keep their pages; what is cached is not shown as live, goes back by
+ * malloc_trim and with its thread, and is never handed out twice.
  * Layer: tests (includes libc only). */
 #include "support.h"
 #include "test_random.h"
@@ -20,6 +21,9 @@
 #define TOUCHED 6
 #define BLOCKS 12
 #define STEPS 4000
+#define BUFFERS 3
+/* What calloc clears of a cached block rather than to give it back. */
+#define CLEARED_MAX (8 * MIB)
 
 static long faults(void) {
     struct rusage usage;
@@ -27,37 +31,135 @@ static long faults(void) {
     return usage.ru_minflt + usage.ru_majflt;
 }
 
-static void request(size_t bytes, bool dense) {
-    size_t step = dense ? PAGE : bytes / TOUCHED;
-    char *block = malloc(bytes);
+/* What each request takes. */
+struct service {
+    size_t bytes;
+    size_t buffers; /* live at once */
+    bool is_dense;  /* every page is touched */
+    bool is_zeroed; /* by calloc */
+};
+
+static char *take_buffer(const struct service *service) {
+    size_t bytes = service->bytes, step = service->is_dense ? PAGE : bytes / TOUCHED;
+    char *block = service->is_zeroed ? calloc(1, bytes) : malloc(bytes);
     TEST_CHECK(block != NULL && malloc_usable_size(block) >= bytes);
     for (size_t at = 0; at < bytes; at += step) {
+        TEST_CHECK(!service->is_zeroed || block[at] == 0);
         block[at] = 1;
     }
-    TEST_CHECK(mallinfo2().hblks == 1 && mallinfo2().hblkhd >= bytes);
-    free(block);
+    return block;
+}
+
+static void request(const struct service *service) {
+    char *blocks[BUFFERS];
+    size_t count = service->buffers;
+    for (size_t i = 0; i < count; i++) {
+        blocks[i] = take_buffer(service);
+    }
+    TEST_CHECK(mallinfo2().hblks == count && mallinfo2().hblkhd >= count * service->bytes);
+    for (size_t i = 0; i < count; i++) {
+        free(blocks[i]);
+    }
     TEST_CHECK(mallinfo2().hblks == 0 && mallinfo2().hblkhd == 0);
 }
 
 /* mallinfo2 itself has touched what it touches after the first request. */
-static void serve(size_t bytes, bool dense) {
+static void serve(const struct service *service) {
     for (int i = 0; i < REQUESTS; i++) {
         long before = faults();
-        request(bytes, dense);
+        request(service);
         long taken = faults() - before;
-        if (taken != 0 && i >= (dense ? 2 : 1)) {
-            fprintf(stderr, "%zu bytes, request %d: %ld faults\n", bytes, i, taken);
+        if (taken != 0 && i >= (service->is_dense ? 2 : 1)) {
+            fprintf(stderr, "%zu x %zu bytes%s, request %d: %ld faults\n", service->buffers,
+                    service->bytes, service->is_zeroed ? " of zeros" : "", i, taken);
             exit(1);
         }
     }
 }
 
-static void in_child(void (*body)(size_t bytes, bool dense), size_t bytes, bool dense) {
+static void *serve_in_thread(void *service) {
+    serve(service);
+    return NULL;
+}
+
+static void in_child(struct service service, bool in_thread) {
     fflush(stdout);
     pid_t child = fork();
     TEST_CHECK(child >= 0);
     if (child == 0) {
-        body(bytes, dense);
+        pthread_t thread;
+        if (!in_thread) {
+            serve(&service);
+        } else if (pthread_create(&thread, NULL, serve_in_thread, &service) != 0 ||
+                   pthread_join(thread, NULL) != 0) {
+            _exit(1);
+        }
+        _exit(0);
+    }
+    int status = 0;
+    TEST_CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
+static void serve_all(size_t bytes) {
+    for (unsigned way = 0; way < 8; way++) {
+        struct service service = {bytes, (way & 4) != 0 ? BUFFERS : 1, (way & 2) != 0,
+                                  (way & 1) != 0};
+        bool is_given_back = service.is_dense && service.is_zeroed && bytes > CLEARED_MAX;
+        bool is_large = service.is_dense && service.buffers * bytes > 40 * MIB; /* takes long */
+        if (!is_given_back && !is_large) {
+            in_child(service, way % 3 == 0);
+        }
+    }
+}
+
+/* ---- random sizes --------------------------------------------------------------------------- */
+
+#define ROUNDS 6
+#define ROUND_STEPS 600
+#define LIVE_MAX 16
+#define SMALLEST (256 * 1024)
+#define LARGEST (4 * MIB)
+
+static long random_round(struct random_source *chance, char **blocks, size_t live) {
+    long before = faults();
+    for (int i = 0; i < ROUND_STEPS; i++) {
+        size_t place = random_below(chance, live);
+        size_t bytes = SMALLEST + random_below(chance, LARGEST - SMALLEST);
+        free(blocks[place]);
+        blocks[place] = malloc(bytes);
+        TEST_CHECK(blocks[place] != NULL);
+        for (size_t at = 0; at < bytes; at += PAGE) {
+            blocks[place][at] = 1;
+        }
+    }
+    return faults() - before;
+}
+
+/* From the third round on nothing faults but what lies in new places: a heap whose pieces fit worse
+ * than ever before grows a little, seldom. */
+static void test_random_sizes(struct random_source *chance, size_t live) {
+    char *blocks[LIVE_MAX] = {NULL};
+    long first = random_round(chance, blocks, live), later = 0;
+    random_round(chance, blocks, live);
+    for (int round = 2; round < ROUNDS; round++) {
+        later += random_round(chance, blocks, live);
+    }
+    for (size_t i = 0; i < live; i++) {
+        free(blocks[i]);
+    }
+    if (later > first / 100 * 4 * (ROUNDS - 2)) {
+        fprintf(stderr, "%zu live: %ld faults, then %ld in %d rounds\n", live, first, later,
+                ROUNDS - 2);
+        exit(1);
+    }
+}
+
+static void random_in_child(struct random_source *chance, size_t live) {
+    fflush(stdout);
+    pid_t child = fork();
+    TEST_CHECK(child >= 0);
+    if (child == 0) {
+        test_random_sizes(chance, live);
         _exit(0);
     }
     int status = 0;
@@ -166,8 +268,10 @@ int main(void) {
     struct random_source chance = random_start("large_blocks");
     static const size_t sizes[] = {300 * 1024, MIB, 2 * MIB, 8 * MIB, 33 * MIB, 64 * MIB};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        in_child(serve, sizes[i], false);
-        in_child(serve, sizes[i], true);
+        serve_all(sizes[i]);
+    }
+    for (size_t live = 1; live <= LIVE_MAX; live *= 4) {
+        random_in_child(&chance, live);
     }
     test_calloc();
     test_giving_up();
