@@ -78,6 +78,8 @@ static bool give_back(struct regions *regions, struct region *region) {
 
 static void count_purge(struct regions *regions, struct region *region) {
     if (give_back(regions, region)) {
+        region->is_gone = true;
+        regions->gone_bytes += region->weight_bytes;
         region->purges++;
         regions->useless += region->purges == 2 && region_is_useless(region);
     }
@@ -96,6 +98,8 @@ void region_forget(struct regions *regions, struct region *region) {
     regions->cached_count--;
     regions->cached_bytes -= region->end - align_down(region->memory, os_page_bytes());
     regions->dirty_bytes -= region->dirty_bytes;
+    regions->gone_bytes -= region->is_gone ? region->weight_bytes : 0;
+    region->is_gone = false;
     region->dirty_bytes = 0;
     note_level(regions, 0, region->weight_bytes);
 }
@@ -187,19 +191,20 @@ void region_put(struct regions *regions, struct region *region) {
 /* ---- audit ---------------------------------------------------------------------------------- */
 
 const char *region_audit(const struct regions *regions) {
-    size_t count = 0, dirty = 0, level = 0;
+    size_t count = 0, dirty = 0, level = 0, gone = 0;
     for (size_t i = 0; i < REGION_SLOTS; i++) {
         const struct region *region = &regions->slots[i];
         bool is_cached = region_state(region) == REGION_CACHED;
-        if (!is_cached && region->dirty_bytes != 0) {
+        if (!is_cached && (region->dirty_bytes != 0 || region->is_gone)) {
             return "a large block in use counts as cached";
         }
         count += is_cached;
         dirty += region->dirty_bytes;
         level += is_cached ? region->weight_bytes : 0;
+        gone += region->is_gone ? region->weight_bytes : 0;
     }
     return count == regions->cached_count && dirty == regions->dirty_bytes &&
-                   level == regions->level_bytes
+                   level == regions->level_bytes && gone == regions->gone_bytes
                ? NULL
                : "cached large blocks do not add up";
 }

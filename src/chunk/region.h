@@ -19,11 +19,11 @@
  *
  * A block takes just the size it had: requests of all sizes are better served by heaps, which can
  * split and merge, and get to them because unmapping a block raises the dynamic threshold, and
- * because a thread whose blocks were not asked for again maps no more of its own accord. Only beyond
+ * because a thread whose blocks were of no use again maps no more of its own accord. Only beyond
  * what the threshold can reach an eighth may be wasted.
  *
  * I1: a slot that is not empty is named by the table's entry of its memory, and by no other.
- * I2: dirty_bytes and level_bytes are the sums over the cached slots.
+ * I2: dirty_bytes, level_bytes and gone_bytes are the sums over the cached slots.
  * I3: only the owner changes a slot, inside an operation; but another thread may, under the lock of
  *     the mapped blocks, make a live slot empty. */
 #ifndef ARENITE_CHUNK_REGION_H
@@ -45,6 +45,7 @@ struct region {
     uint32_t frees;
     uint32_t purges;  /* since it was last taken with its pages in place */
     uint32_t uses;    /* how often that was */
+    bool is_gone;     /* given back for the budget's sake: counted in gone_bytes */
     uintptr_t memory; /* the user's address */
     size_t usable_bytes;
     size_t slack_bytes;  /* a request may be smaller by less than this */
@@ -64,6 +65,8 @@ struct regions {
     size_t cached_bytes; /* mappings */
     size_t dirty_bytes;
     size_t level_bytes; /* weight of the cached ones */
+    size_t gone_bytes;  /* weight of those whose pages the budget did not allow */
+    size_t told_bytes;  /* of that, what the thread's arena knows of */
     struct retention retention;
 };
 

@@ -1,9 +1,9 @@
 /* page_heap.c - handing out runs and taking them back (contract and picture in page_heap.h).
  * Layer: pages (includes base, os).
  *
- * A run is looked for in three places, in this order: among the free blocks, fullest heaps first;
- * at the committed end of a heap that can grow; in a new heap. A refused commit ends the search,
- * since a new heap would be refused the same. */
+ * A run is looked for in four places, in this order: where free granules have their pages; among
+ * the free blocks, fullest heaps first; at the committed end of a heap that can grow; in a new
+ * heap. A refused commit ends the search, since a new heap would be refused the same. */
 #include "pages/page_heap.h"
 
 #include "base/bits.h"
@@ -23,6 +23,7 @@ struct placement {
     struct page_heap *heap;
     uint32_t first;
     uint32_t count;
+    size_t least_bytes; /* of pages that must be there; 0: any will do */
 };
 
 /* ---- committing ------------------------------------------------------------------------------ */
@@ -67,6 +68,17 @@ static int commit_step(struct page_heap *heap, uint32_t past) {
 
 /* ---- finding units --------------------------------------------------------------------------- */
 
+static bool place_in_dirty(struct placement *placement) {
+    placement->heap =
+        page_heap_find_dirty(placement->count, placement->least_bytes, &placement->first);
+    if (placement->heap == NULL) {
+        return false;
+    }
+    bool claimed = buddy_claim(&placement->heap->buddy, placement->first, placement->count);
+    DEBUG_CHECK(claimed);
+    return claimed;
+}
+
 static bool place_in_free_blocks(struct placement *placement) {
     unsigned order = log2_ceil(placement->count);
     uint32_t candidates = page_heaps.orders >> order;
@@ -108,8 +120,15 @@ static int place_by_growing(struct page_heap *heap, struct placement *placement)
     return 0;
 }
 
-/* 0; -ENOSPC when no heap has room; -ENOMEM when the kernel refuses to commit. */
+/* 0; -ENOSPC when no heap has room; -ENOMEM when the kernel refuses to commit; -ENOENT when the
+ * pages wanted are not there. */
 static int place(struct placement *placement) {
+    if (place_in_dirty(placement)) {
+        return 0;
+    }
+    if (placement->least_bytes != 0) {
+        return -ENOENT;
+    }
     if (place_in_free_blocks(placement)) {
         return 0;
     }
@@ -156,7 +175,7 @@ static uint32_t take_zero_marks(const struct placement *placement) {
 static void hand_out(const struct placement *placement, void *record, struct page_run *run) {
     struct page_heap *heap = placement->heap;
     uint32_t zero_units = take_zero_marks(placement);
-    page_heap_count_dirty(heap, 0, placement->count - zero_units);
+    page_heap_mark_dirty(heap, placement->first, placement->count, false);
     uint32_t again_units =
         zero_units < page_heaps.purged_units ? zero_units : (uint32_t)page_heaps.purged_units;
     page_heaps.purged_units -= again_units;
@@ -166,6 +185,8 @@ static void hand_out(const struct placement *placement, void *record, struct pag
     *run = (struct page_run){.start = (void *)heap_address(heap, placement->first),
                              .bytes = units_bytes(placement->count),
                              .is_zero = zero_units == placement->count,
+                             .touched_bytes =
+                                 page_heap_touched_bytes(heap, placement->first, placement->count),
                              .heap = heap};
     /* A forked child takes whatever the page map does not name for free: the zero marks must be
      * gone before it says "in use". */
@@ -177,10 +198,15 @@ static void hand_out(const struct placement *placement, void *record, struct pag
 }
 
 int page_run_alloc(size_t granules, void *record, struct page_run *run) {
+    return page_run_alloc_touched(granules, 0, record, run);
+}
+
+int page_run_alloc_touched(size_t granules, size_t least_bytes, void *record,
+                           struct page_run *run) {
     if (granules == 0 || granules > PAGE_RUN_MAX_GRANULES) {
         return -ENOMEM;
     }
-    struct placement placement = {.count = (uint32_t)granules};
+    struct placement placement = {.count = (uint32_t)granules, .least_bytes = least_bytes};
     page_heaps_take();
     int status = place(&placement);
     while (status == -ENOSPC) {
@@ -194,6 +220,10 @@ int page_run_alloc(size_t granules, void *record, struct page_run *run) {
     }
     page_heaps_drop();
     return status;
+}
+
+bool page_heap_has_dirty(void) {
+    return __atomic_load_n(&page_heaps.dirty_units, __ATOMIC_RELAXED) != 0;
 }
 
 /* ---- taking back ----------------------------------------------------------------------------- */
@@ -218,7 +248,8 @@ void page_run_free(const struct page_run *run, const void *record) {
     page_heaps_take();
     page_map_clear(start, start + run->bytes, record);
     buddy_free_range(&heap->buddy, first, count);
-    page_heap_count_dirty(heap, count, 0);
+    page_heap_note_touched(heap, first, count, run->touched_bytes);
+    page_heap_mark_dirty(heap, first, count, true);
     page_heap_reclass(heap);
     page_heaps_note_level();
     page_heaps_drop();

@@ -42,6 +42,8 @@ struct page_run {
     size_t bytes;
     bool is_zero;           /* when handed out: every byte is zero */
     struct page_heap *heap; /* where it goes back to */
+    size_t touched_bytes;   /* handed out: about how much has its pages; given back: how much its
+                             * user touched, from the start, 0: not known */
 };
 
 struct page_heap_stats {
@@ -58,6 +60,13 @@ struct page_heap_stats {
  * and registers them in the page map under record (8-byte aligned). 0, or -ENOMEM with *run
  * untouched; 0 granules and more than PAGE_RUN_MAX_GRANULES are refused so. */
 int page_run_alloc(size_t granules, void *record, struct page_run *run);
+
+/* The same, only where more than least_bytes of the run have their pages: -ENOENT when there are
+ * none such, or none that a short search finds. 0: anywhere. */
+int page_run_alloc_touched(size_t granules, size_t least_bytes, void *record, struct page_run *run);
+
+/* Whether free granules may have pages; a guess, since others take and free them meanwhile. */
+bool page_heap_has_dirty(void);
 
 /* Gives a run back, contents and all; record as at its allocation. Aborts when it is not out. */
 void page_run_free(const struct page_run *run, const void *record);

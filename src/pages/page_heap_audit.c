@@ -41,6 +41,9 @@ static const char *audit_unit(const struct page_heap *heap, uint32_t unit) {
     if (in_use && is_free) {
         return "page heap: a granule in use is in the buddy";
     }
+    if (heap_unit_is_dirty(heap, unit) != (is_free && !heap_unit_is_zero(heap, unit))) {
+        return "page heap: a granule's mark of being dirty is wrong";
+    }
     return !is_free && heap_unit_is_zero(heap, unit)
                ? "page heap: a granule that is not free is marked known zero"
                : NULL;

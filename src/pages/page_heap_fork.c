@@ -14,11 +14,15 @@ static void rebuild_heap(struct page_heap *heap) {
     buddy_add(&heap->buddy, 0, heap->committed_units);
     heap->purging_units = 0;
     heap->dirty_units = 0;
+    for (size_t i = 0; i < sizeof heap->dirty / sizeof heap->dirty[0]; i++) {
+        heap->dirty[i] = 0;
+    }
     for (uint32_t unit = 0; unit < heap->committed_units; unit++) {
         if (heap_unit_is_in_use(heap, unit)) {
             buddy_claim(&heap->buddy, unit, 1);
-        } else {
-            heap->dirty_units += !heap_unit_is_zero(heap, unit);
+        } else if (!heap_unit_is_zero(heap, unit)) {
+            heap->dirty[unit / 64] |= (uint64_t)1 << unit % 64;
+            heap->dirty_units++;
         }
     }
     heap->growing.pointed_by = NULL;

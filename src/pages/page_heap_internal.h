@@ -39,7 +39,11 @@ struct page_heap {
     uint32_t purging_units;
     struct buddy buddy; /* its metadata follows this struct */
     uint64_t known_zero[(PAGE_HEAP_MAX_UNITS + 63) / 64];
+    uint64_t dirty[(PAGE_HEAP_MAX_UNITS + 63) / 64]; /* free, not known zero */
+    uint8_t touched[PAGE_HEAP_MAX_UNITS];            /* since the last purge, in sixteenths */
 };
+
+#define UNIT_TOUCHED_ALL 16u
 
 struct page_heap_set {
     struct lock lock;
@@ -63,6 +67,19 @@ INLINE void page_heaps_take(void) {
 INLINE void page_heaps_drop(void) {
     lock_drop(&page_heaps.lock, LOCK_RANK_PAGE_HEAP);
 }
+
+/* ---- page_heap_dirty.c: under the lock ------------------------------------------------------- */
+
+/* A heap and the first of so many free units with as many touched pages as can be had, of more than
+ * least_bytes; NULL: there are none. */
+struct page_heap *page_heap_find_dirty(uint32_t count, size_t least_bytes, uint32_t *first);
+
+/* A run was in use whose first bytes were touched, as far as that is known. */
+void page_heap_note_touched(struct page_heap *heap, uint32_t first, uint32_t count,
+                            size_t touched_bytes);
+/* Marks free units as dirty or not, and counts them. */
+void page_heap_mark_dirty(struct page_heap *heap, uint32_t first, uint32_t count, bool is_dirty);
+size_t page_heap_touched_bytes(const struct page_heap *heap, uint32_t first, uint32_t count);
 
 /* ---- page_heap_reserve.c: no state, no lock -------------------------------------------------- */
 
@@ -114,6 +131,10 @@ INLINE void heap_unit_mark_zero(struct page_heap *heap, uint32_t unit, bool is_z
     } else {
         heap->known_zero[unit / 64] &= ~bit;
     }
+}
+
+INLINE bool heap_unit_is_dirty(const struct page_heap *heap, uint32_t unit) {
+    return (heap->dirty[unit / 64] >> unit % 64 & 1) != 0;
 }
 
 /* The page map's word, which the buddy has no part in. */

@@ -106,6 +106,10 @@ void page_heap_enlist(struct page_heap *heap, const struct heap_mapping *mapping
     heap->purging_units = 0;
     for (uint32_t unit = 0; unit < heap->units; unit++) {
         heap_unit_mark_zero(heap, unit, true);
+        heap->touched[unit] = 0;
+    }
+    for (size_t i = 0; i < sizeof heap->dirty / sizeof heap->dirty[0]; i++) {
+        heap->dirty[i] = 0;
     }
     page_heap_reset_buddy(heap);
     page_heaps.newest_start = mapping->start;

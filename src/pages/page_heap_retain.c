@@ -54,7 +54,7 @@ static bool purge_found(struct purge_walk *walk) {
     struct page_heap *heap = walk->heap;
     uint32_t first = walk->first, count = walk->count;
     buddy_claim(&heap->buddy, first, count);
-    page_heap_count_dirty(heap, 0, count);
+    page_heap_mark_dirty(heap, first, count, false);
     page_heap_reclass(heap);
     heap->purging_units += count;
     page_heaps_drop();
@@ -63,9 +63,12 @@ static bool purge_found(struct purge_walk *walk) {
     heap->purging_units -= count;
     for (uint32_t unit = first; purged && unit < first + count; unit++) {
         heap_unit_mark_zero(heap, unit, true);
+        heap->touched[unit] = 0;
     }
     buddy_free_range(&heap->buddy, first, count);
-    page_heap_count_dirty(heap, purged ? 0 : count, 0);
+    if (!purged) {
+        page_heap_mark_dirty(heap, first, count, true);
+    }
     page_heaps.purged_units += purged ? count : 0;
     page_heap_reclass(heap);
     walk->first += count;

@@ -108,32 +108,43 @@ static uint64_t new_seed(void) {
     return __atomic_load_n(&secret, __ATOMIC_RELAXED) + (number << 20);
 }
 
+static void note_touched(struct slab *slab, size_t bytes) {
+    slab->touched_units = (uint16_t)(bytes / SLAB_TOUCHED_BYTES);
+}
+
 void depot_format(struct slab *slab, size_t class_index) {
+    note_touched(slab, slab_touched_bytes(slab));
     slab_format(slab, class_index, new_seed());
 }
 
 struct slab *depot_new(struct thread *owner, size_t class_index) {
+    return depot_new_touched(owner, class_index, 0);
+}
+
+struct slab *depot_new_touched(struct thread *owner, size_t class_index, size_t least_bytes) {
     struct slab *slab = take_record();
     if (slab == NULL) {
         return NULL;
     }
     struct page_run run;
     size_t span_bytes = class_span_bytes(class_index);
-    if (page_run_alloc(span_bytes >> GRANULE_SHIFT, slab, &run) != 0) {
+    if (page_run_alloc_touched(span_bytes >> GRANULE_SHIFT, least_bytes, slab, &run) != 0) {
         put_record(slab);
         return NULL;
     }
     DEBUG_CHECK(is_aligned((uintptr_t)run.start, span_bytes));
     slab->start = (uintptr_t)run.start;
     slab->heap = run.heap;
-    depot_format(slab, class_index);
+    slab_format(slab, class_index, new_seed());
+    note_touched(slab, run.touched_bytes);
     slab->is_zero = run.is_zero;
     __atomic_store_n(&slab->owner, owner, __ATOMIC_RELEASE);
     return slab;
 }
 
 void depot_release(struct slab *slab) {
-    const struct page_run run = {(void *)slab->start, slab->span_bytes, false, slab->heap};
+    const struct page_run run = {(void *)slab->start, slab->span_bytes, false, slab->heap,
+                                 slab_touched_bytes(slab)};
     page_run_free(&run, slab);
     put_record(slab);
     page_heap_limit();

@@ -38,6 +38,8 @@ void depot_format(struct slab *slab, size_t class_index);
 /* A slab of fresh granules, formatted for the class and owned by `owner`; NULL when there is no
  * memory. */
 struct slab *depot_new(struct thread *owner, size_t class_index);
+/* The same, only if more than least_bytes of it have their pages already. */
+struct slab *depot_new_touched(struct thread *owner, size_t class_index, size_t least_bytes);
 
 /* Gives an empty slab's granules back. */
 void depot_release(struct slab *slab);

@@ -84,6 +84,7 @@ struct slab {
     uint16_t carved;          /* slots */
     uint32_t span_bytes;      /* 0 of slab_none */
     bool is_zero;             /* what is not carved yet reads as zeros */
+    uint16_t touched_units;   /* by former classes, from the start: SLAB_TOUCHED_BYTES each */
     struct list_link link;    /* in the list of its state */
     struct slab_holes *holes; /* of a slab in the depot: pages given back (holes.h); or NULL */
 };
@@ -239,6 +240,20 @@ INLINE bool slab_can_carve(const struct slab *slab) {
 
 INLINE size_t slab_carved_bytes(const struct slab *slab) {
     return (size_t)slab->carved * slab->slot_bytes;
+}
+
+/* How much of the span has been touched, for this class or a former one. */
+#define SLAB_TOUCHED_BYTES ((size_t)4096)
+INLINE size_t slab_touched_bytes(const struct slab *slab) {
+    size_t now = slab->origin - slab->start + slab_carved_bytes(slab);
+    size_t former = slab->touched_units * SLAB_TOUCHED_BYTES;
+    return now > former ? now : former;
+}
+
+/* The next slot to be carved ends on a page that is there, as far as is known. */
+INLINE bool slab_has_next_page(const struct slab *slab) {
+    size_t end = slab->origin - slab->start + slab_carved_bytes(slab) + slab->slot_bytes;
+    return end <= align_up(slab_touched_bytes(slab), SLAB_TOUCHED_BYTES);
 }
 
 /* Chooses at how many live slots the owner is told next. */

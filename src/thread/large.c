@@ -20,9 +20,14 @@ static bool keeps_regions(const struct thread *thread) {
 
 /* ---- leaving slots -------------------------------------------------------------------------- */
 
+/* What went with its pages is still to be told to the arena, where the next block of the size may
+ * come from. */
 static size_t unmap_cached(struct regions *regions, struct region *region) {
     void *memory = (void *)region->memory;
-    size_t bytes = region->end - region->memory;
+    size_t bytes = region->is_gone ? 0 : region->end - region->memory;
+    if (region->is_gone) { /* told already, and not to be taken back */
+        regions->told_bytes -= region->weight_bytes;
+    }
     regions->misses += region->uses == 0;
     region_forget(regions, region);
     mapped_dissociate(region);
@@ -112,9 +117,24 @@ static bool has_no_pages(const struct region *region) {
     return region->dirty_bytes == 0;
 }
 
+/* Pages of cached blocks that went back are free memory that the arena may be asked for instead. */
+static void tell_arena(struct thread *thread) {
+    struct regions *regions = &thread->regions;
+    if (regions->gone_bytes > regions->told_bytes) {
+        keep_note_unmapped(thread->arena, regions->gone_bytes - regions->told_bytes);
+    } else {
+        keep_note_mapped(thread->arena, regions->told_bytes - regions->gone_bytes);
+    }
+    regions->told_bytes = regions->gone_bytes;
+}
+
 static void put(struct thread *thread, struct region *region) {
-    region_put(&thread->regions, region);
-    if (UNLIKELY(thread->regions.useless != 0)) {
+    struct regions *regions = &thread->regions;
+    region_put(regions, region);
+    if (UNLIKELY(regions->gone_bytes != regions->told_bytes)) {
+        tell_arena(thread);
+    }
+    if (UNLIKELY(regions->useless != 0)) {
         release_if(thread, region_is_useless);
     }
 }

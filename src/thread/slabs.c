@@ -342,18 +342,53 @@ static struct slab *next_slab(struct thread *thread, size_t class_index) {
     return slab != NULL ? slab : take_from_depot(thread, class_index);
 }
 
-/* The active slab can give nothing more: another takes its place. */
-static struct slab *replace_active(struct thread *thread, size_t class_index) {
-    retire_active(thread, class_index);
-    struct slab *slab = next_slab(thread, class_index);
-    if (slab == NULL) {
-        return NULL;
-    }
+static void begin_with(struct thread *thread, struct slab *slab) {
     if (slab_list_is_empty(slab)) {
         slab_carve(slab);
     }
     make_active(thread, slab);
+}
+
+/* The active slab can give nothing more: another takes its place. */
+static struct slab *replace_active(struct thread *thread, size_t class_index) {
+    retire_active(thread, class_index);
+    struct slab *slab = next_slab(thread, class_index);
+    if (slab != NULL) {
+        begin_with(thread, slab);
+    }
     return slab;
+}
+
+/* An empty slab with more of its pages than `slab` has; NULL. */
+static struct slab *take_fuller(struct thread *thread, const struct slab *slab) {
+    size_t class_index = slab->class_index, touched = slab_touched_bytes(slab);
+    const struct list *spare = &thread->spare[class_span(class_index)];
+    if (!list_is_empty(spare)) {
+        bool is_fuller = slab_touched_bytes(choose_spare(spare, class_index)) > touched;
+        return is_fuller ? take_spare(thread, class_index) : NULL;
+    }
+    if (touched > slab->span_bytes / 2 || !page_heap_has_dirty()) {
+        return NULL;
+    }
+    struct slab *fuller = depot_new_touched(thread, class_index, 2 * touched);
+    if (fuller != NULL) {
+        note_taken(thread, class_index);
+    }
+    return fuller;
+}
+
+/* The active slab's list is used up. Where carving it would fault while others lie idle with their
+ * pages, one of these takes its place: what it lacks stays untouched, and it counts as full. */
+static void carve_or_leave(struct thread *thread, struct slab *slab) {
+    end_idle(thread, slab);
+    struct slab *fuller = slab_has_next_page(slab) ? NULL : take_fuller(thread, slab);
+    if (fuller != NULL) {
+        put_full(thread, slab);
+        begin_with(thread, fuller);
+    } else {
+        slab_carve(slab);
+        watch(slab);
+    }
 }
 
 /* The list of the active slab is used up, or its first word is damaged. What a damaged list held
@@ -369,9 +404,7 @@ static void refill(struct thread *thread, struct slab *slab) {
         remote_collect(thread);
     }
     if (thread->active[class_index] == slab && slab_list_is_empty(slab) && slab_can_carve(slab)) {
-        end_idle(thread, slab);
-        slab_carve(slab);
-        watch(slab);
+        carve_or_leave(thread, slab);
     }
 }
 

@@ -33,7 +33,7 @@ const struct slot *slabs_find_damage(const struct thread *thread, size_t *budget
 /* ---- audit ---------------------------------------------------------------------------------- */
 
 static const char *audit_listed(const struct slab *slab, enum slab_state state) {
-    bool has_room = slab_can_carve(slab) || slab->carved - slab_live(slab) > slabs_slack(slab);
+    bool has_room = slab->carved - slab_live(slab) > slabs_slack(slab);
     if (slab->state != state) {
         return "a slab's state is not that of its list";
     }

@@ -1,6 +1,6 @@
-/* large_blocks.c - a few large blocks a request, over and over: no faults from the second request on
- * where few pages are touched, from the third where all are, also of calloc's; sizes that do not come
- * again find heaps that keep their pages; what is cached is not shown as live, goes back by
+/* large_blocks.c - a few large blocks a request, over and over: no faults from the second request
+ * on where few pages are touched, from the third where all are, also of calloc's; sizes that do not
+ * come again find heaps that keep their pages; what is cached is not shown as live, goes back by
  * malloc_trim and with its thread, and is never handed out twice.
  * Layer: tests (includes libc only). */
 #include "support.h"

@@ -31,7 +31,7 @@ static bool is_where_it_says(const struct slab *slab) {
     case SLAB_PARTIAL:
         return is_partial(thread, slab);
     case SLAB_FULL:
-        return is_in(&thread->full, &slab->link) && !slab_can_carve(slab) &&
+        return is_in(&thread->full, &slab->link) &&
                slab->carved - slab_live(slab) <= slabs_slack(slab);
     case SLAB_SPARE:
         return is_in(&thread->spare[class_span(slab->class_index)], &slab->link) &&

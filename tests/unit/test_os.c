@@ -126,6 +126,28 @@ static void test_residency_over_many_pages(void **state) {
     assert_int_equal(os_resident_bytes(start, pages * page), -ENOMEM);
 }
 
+/* Runs of pages that are there and that are not, across batches: all zero, those that were there
+ * stay, and a range that is not mapped is refused. */
+static void test_clear(void **state) {
+    (void)state;
+    size_t page = os_page_bytes(), pages = 3000;
+    char *start = os_map(pages * page);
+    assert_non_null(start);
+    madvise(start, pages * page, MADV_NOHUGEPAGE);
+    for (size_t i = 0; i < pages; i++) {
+        start[i * page + i % page] = (char)(i % 7 < 3);
+        if (i % 7 >= 3) {
+            assert_int_equal(os_purge(start + i * page, page), 0);
+        }
+    }
+    long resident = os_resident_bytes(start, pages * page);
+    assert_int_equal(os_clear(start, pages * page), 0);
+    assert_int_equal(os_resident_bytes(start, pages * page), resident);
+    assert_zero(start, pages * page);
+    assert_int_equal(os_release(start, pages * page), 0);
+    assert_int_equal(os_clear(start, pages * page), -ENOMEM);
+}
+
 static void test_remap(void **state) {
     (void)state;
     char *start = os_map(some_bytes());
@@ -383,6 +405,7 @@ int main(void) {
         cmocka_unit_test(test_reserve_takes_a_free_hint),
         cmocka_unit_test(test_purge_leaves_zeros),
         cmocka_unit_test(test_residency_over_many_pages),
+        cmocka_unit_test(test_clear),
         cmocka_unit_test(test_remap),
         cmocka_unit_test(test_remap_in_place_may_fail),
         cmocka_unit_test(test_failures_are_negative_errno),

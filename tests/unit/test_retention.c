@@ -119,10 +119,8 @@ static void test_without_limit(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_first_peak_goes),
-        cmocka_unit_test(test_phases_earn),
-        cmocka_unit_test(test_pieces_earn),
-        cmocka_unit_test(test_budget_decays),
+        cmocka_unit_test(test_first_peak_goes), cmocka_unit_test(test_phases_earn),
+        cmocka_unit_test(test_pieces_earn),     cmocka_unit_test(test_budget_decays),
         cmocka_unit_test(test_without_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,6 +62,15 @@ static void give(void *slot) {
     operation_leave();
 }
 
+/* No empty slab is left that would be taken before a fresh one, or for its pages' sake. */
+static void forget_empty(void) {
+    operation_enter();
+    slabs_trim(self);
+    depot_trim();
+    page_heap_purge(0);
+    operation_leave();
+}
+
 /* Takes exactly one slab's slots; what an earlier test left in the depot is used up first. */
 static struct slab *take_slab(size_t class_index, void **into) {
     do {
@@ -78,6 +87,7 @@ static struct slab *take_slab(size_t class_index, void **into) {
 static void test_life_of_a_slab(void **state) {
     (void)state;
     for (size_t index = 1; index < SLAB_CLASSES; index += 9) {
+        forget_empty();
         struct slab *slab = take_slab(index, slots[0]);
         assert_int_equal(slab->state, SLAB_ACTIVE);
         void *more = take(index);
@@ -113,6 +123,7 @@ static void test_life_of_a_slab(void **state) {
 static void test_full_becomes_active(void **state) {
     (void)state;
     for (size_t index = 1; index < SLAB_CLASSES; index += 9) {
+        forget_empty();
         struct slab *first = take_slab(index, slots[0]);
         struct slab *second = take_slab(index, slots[1]);
         assert_int_equal(second->state, SLAB_ACTIVE);
@@ -199,10 +210,41 @@ static void test_idle_in_use(void **state) {
     slabs_expect_sound();
 }
 
+/* Where carving would fault, an empty slab that has its pages takes the active one's place: a
+ * spare one, else one of the page heaps. What the active one lacks stays as it is. */
+static void test_pages_first(void **state) {
+    (void)state;
+    for (int spare = 0; spare < 2; spare++) {
+        forget_empty();
+        struct slab *full = take_slab(BIG_CLASS, slots[0]);
+        give_back(slots[1], fill_beyond_page(4, slots[1]));
+        void *more = take(BIG_CLASS);
+        give_back(slots[0], full->capacity);
+        if (!spare) {
+            operation_enter();
+            slabs_trim(self); /* to the page heaps, pages and all */
+            operation_leave();
+        }
+        const void *place = (void *)full->start;
+        size_t count = 0;
+        do {
+            slots[1][count++] = take(4);
+        } while (slab_at(slots[1][count - 1])->start != (uintptr_t)place && count < 4096);
+        struct slab *thin = slab_at(slots[1][0]);
+        assert_true(thin == slab_at(place) || (thin->state == SLAB_FULL && slab_can_carve(thin)));
+        assert_ptr_equal(slab_at(place), self->active[4]);
+        slabs_expect_sound();
+        give_back(slots[1], count);
+        give(more);
+        slabs_expect_sound();
+    }
+}
+
 /* Of partial slabs in different groups the fullest one is taken. */
 static void test_fullest_first(void **state) {
     (void)state;
     struct slab *slabs[SLAB_GROUPS];
+    forget_empty();
     for (size_t i = 0; i < SLAB_GROUPS; i++) {
         slabs[i] = take_slab(BIG_CLASS, slots[i]);
     }
@@ -233,9 +275,7 @@ static void test_spare(void **state) {
     (void)state;
     enum { SLABS = 3 };
     struct slab *slabs[SLABS];
-    operation_enter();
-    slabs_trim(self); /* room for these */
-    operation_leave();
+    forget_empty(); /* room for these */
     for (size_t i = 0; i < SLABS; i++) {
         slabs[i] = take_slab(BIG_CLASS, slots[i]);
     }
@@ -465,6 +505,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_idle, begin, end),
         cmocka_unit_test_setup_teardown(test_idle_in_use, begin, end),
         cmocka_unit_test_setup_teardown(test_fullest_first, begin, end),
+        cmocka_unit_test_setup_teardown(test_pages_first, begin, end),
         cmocka_unit_test_setup_teardown(test_spare, begin, end),
         cmocka_unit_test_setup_teardown(test_spare_limit, begin, end),
         cmocka_unit_test_setup_teardown(test_earned, begin, end),
