@@ -18,19 +18,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Beyond what programs, libraries and sanitizers use, at a place of its own. */
+#define WINDOW_START OS_MODEL_WINDOW_START
+#define WINDOW_BYTES OS_MODEL_WINDOW_BYTES
+/* The lowest mapping. */
 #if UINTPTR_MAX > 0xffffffffu
-#define WINDOW_START ((uintptr_t)1 << 45)
-#define WINDOW_BYTES ((size_t)1 << 38)
-#define BREAK_OFFSET ((size_t)1 << 30)
 #define MAPPINGS_OFFSET ((size_t)1 << 36)
 #else
-#define WINDOW_START ((uintptr_t)0x20000000)
-#define WINDOW_BYTES ((size_t)0x80000000)
-#define BREAK_OFFSET ((size_t)1 << 24)
 #define MAPPINGS_OFFSET ((size_t)3 << 28)
 #endif
-#define MARGIN_BYTES ((size_t)1 << 20)
 
 #define RAM_PAGES ((uint64_t)4 << (30 - MODEL_PAGE_SHIFT))
 
@@ -102,21 +97,13 @@ static bool serve(uintptr_t address, bool write) {
 
 /* ---- setting up ---------------------------------------------------------------------------- */
 
-static struct mm_layout layout_of(const struct os_model_places *places) {
-    struct mm_layout layout = {
-        .task_end = WINDOW_START + WINDOW_BYTES - MARGIN_BYTES,
-        .mmap_base = WINDOW_START + WINDOW_BYTES - 2 * MARGIN_BYTES,
-        .mmap_low = WINDOW_START + MAPPINGS_OFFSET,
-        .start_break = WINDOW_START + BREAK_OFFSET,
-        .stack_top = WINDOW_START + WINDOW_BYTES,
-    };
-    if (sizeof(void *) == 8 && places->mmap_base != 0) {
-        layout.start_break = WINDOW_START + places->start_break;
-        layout.mmap_base = WINDOW_START + WINDOW_BYTES - (UINT64_C(1) << 32) + places->mmap_base;
-        layout.task_end = layout.mmap_base;
-    }
-    return layout;
-}
+static const struct mm_layout layout = {
+    .task_end = WINDOW_START + WINDOW_BYTES - OS_MODEL_MARGIN_BYTES,
+    .mmap_base = OS_MODEL_MMAP_BASE,
+    .mmap_low = WINDOW_START + MAPPINGS_OFFSET,
+    .start_break = WINDOW_START + OS_MODEL_BREAK_OFFSET,
+    .stack_top = WINDOW_START + WINDOW_BYTES,
+};
 
 static int start_machine(const struct os_model_settings *settings) {
     static const struct model_chunks chunks = {host_map, host_unmap};
@@ -126,7 +113,6 @@ static int start_machine(const struct os_model_settings *settings) {
     personality.min_address = WINDOW_START;
     int error =
         machine_init(&kernel.machine, &personality, settings->index, settings->ram_pages, &chunks);
-    const struct mm_layout layout = layout_of(&settings->places);
     return error < 0 ? error : mm_init(&kernel.mm, &kernel.machine, &layout);
 }
 
@@ -146,8 +132,7 @@ struct mm *os_model_mm(void) {
 }
 
 static void ensure_open(void) {
-    static const struct os_model_settings usual = {
-        RAM_PAGES, INDEX_MAPLE, THP_MADVISE, true, {0, 0}};
+    static const struct os_model_settings usual = {RAM_PAGES, INDEX_MAPLE, THP_MADVISE, true};
     if (UNLIKELY(!kernel.is_open) && os_model_start(&usual) != 0) {
         static const char text[] = "arenite: no userfaultfd, or no place for the model's window\n";
         (void)os_write(2, text, sizeof text - 1);

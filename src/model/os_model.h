@@ -27,19 +27,30 @@ struct mm;
 
 /* ---- setting up ---------------------------------------------------------------------------- */
 
-/* Where the heap begins and below which address mappings lie, in their 4 GiB, so that a run can be
- * compared with one in a real address space; both 0: the usual places. */
-struct os_model_places {
-    uint32_t start_break;
-    uint32_t mmap_base;
-};
+/* Beyond what programs, libraries and sanitizers use, at a place of its own; and the address below
+ * which mappings are put. */
+#if UINTPTR_MAX > 0xffffffffu
+#define OS_MODEL_WINDOW_START ((uintptr_t)1 << 45)
+#define OS_MODEL_WINDOW_BYTES ((size_t)1 << 38)
+#else
+#define OS_MODEL_WINDOW_START ((uintptr_t)0x20000000)
+#define OS_MODEL_WINDOW_BYTES ((size_t)0x80000000)
+#endif
+#define OS_MODEL_MARGIN_BYTES ((size_t)1 << 20)
+/* Where the heap begins, from the window's start. */
+#if UINTPTR_MAX > 0xffffffffu
+#define OS_MODEL_BREAK_OFFSET ((size_t)1 << 30)
+#else
+#define OS_MODEL_BREAK_OFFSET ((size_t)1 << 24)
+#endif
+#define OS_MODEL_MMAP_BASE \
+    (OS_MODEL_WINDOW_START + OS_MODEL_WINDOW_BYTES - 2 * OS_MODEL_MARGIN_BYTES)
 
 struct os_model_settings {
     uint64_t ram_pages;
     enum index_kind index;
     enum thp_mode thp;
     bool calls_take_time; /* else the clock stands but for os_model_pass_ns and sleeping */
-    struct os_model_places places;
 };
 
 /* Opens the window. Before the library's first call; else that call does it with the reference

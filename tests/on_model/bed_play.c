@@ -2,6 +2,7 @@
  * Layer: tests (includes api, thread and model). */
 #include "api/start.h"
 #include "bed.h"
+#include "pages/meta.h"
 #include "thread/thread.h"
 
 #define STEP_NS 100000
@@ -40,6 +41,10 @@ void bed_prepare(struct bed *bed) {
         traffic_init(&bed->traffic, BED_SLOTS, bed->seed);
         bed->traffic.some_bytes = some_bytes;
     }
+}
+
+void bed_leave_static_records(void) {
+    TEST_CHECK(meta_alloc(META_STATIC_BYTES, CACHE_LINE_BYTES) != NULL);
 }
 
 void bed_play(struct bed *bed, size_t steps) {

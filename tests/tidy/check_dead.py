@@ -16,6 +16,7 @@ BUILT_FOLDERS = {
     "src/trace/*.c": "cmake/tool.cmake", "src/inspect/*.c": "cmake/tool.cmake",
     "src/cli/*.c": "cmake/tool.cmake", "tests/preload/helpers/*.c": "tests/functions.cmake",
     "tests/unit/test_*.c": "tests/unit.cmake", "tests/on_model/*.c": "tests/on_model.cmake",
+    "tests/on_model/linux/*.c": "tests/on_model.cmake",
     "tests/unit/support_*.c": "tests/unit.cmake", "tests/support/*.c": "tests/CMakeLists.txt",
     "tests/preload/*.c": "tests/functions.cmake", "tests/preload/*.cc": "tests/functions.cmake",
     "tests/static/*.c": "tests/functions.cmake", "tests/static/*.cc": "tests/functions.cmake",
