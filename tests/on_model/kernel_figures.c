@@ -4,9 +4,9 @@
  *
  * The script is played twice: by figures_on_linux, whose memory is Linux's, and here. Clock and
  * chance are the model's in both, and mappings have the same addresses, the heap the same within
- * 4 GiB, because slabs' colours and the page map's own pages depend on them. The kernel also counts faults that
- * change nothing (another processor's late news, a translation fetched too early), so it may count
- * more: the least of several runs is compared.
+ * 4 GiB, because slabs' colours and the page map's own pages depend on them. The kernel also counts
+ * faults that change nothing (another processor's late news, a translation fetched too early), so
+ * it may count more: a difference counts when it comes again.
  *
  * ARENITE_TEST_STEPS: of each part; ARENITE_TEST_SEED. */
 #include "bed.h"
@@ -63,7 +63,6 @@ static void show(const struct figures *real, const struct figures *modelled) {
     }
 }
 
-/* A difference counts when it comes again. */
 static void compare(struct bed *bed) {
     struct figures *modelled = bed->result;
     struct figures real;

@@ -70,7 +70,7 @@ static void move_break(void) {
     }
 }
 
-/* Fills all addresses above those that the model's mappings have: so the kernel begins there, too. */
+/* Fills all addresses above those of the model's mappings: so the kernel begins there, too. */
 static void fill_above(uintptr_t base) {
     char *page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     munmap(page, 4096);
