@@ -3,6 +3,7 @@
 #include "cli/model.h"
 
 #include "cli/cli.h"
+#include "cli/model_words.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 
 const char model_help[] =
     "usage: arenite model run FILE [--json] [--index maple|rbtree] [--memory]\n"
-    "                     [--layout topdown|bottomup] [--bits 64|32]\n"
+    "                     [--layout topdown|bottomup] [--bits 64|32] [--ram SIZE] [--swap SIZE]\n"
     "       arenite model check FILE [--layout topdown|bottomup] [--index maple|rbtree]\n"
     "       arenite model check --random [--scripts N] [--ops M] [--seed S]\n"
     "       arenite model walk FILE ADDRESS\n"
@@ -29,6 +30,9 @@ const char model_help[] =
     "FILE `-` is standard input. docs/model.md explains the script language, and what is exact "
     "and\n"
     "what only an extrapolation: other page sizes, 5 levels, 32 bits, swap.\n";
+
+/* Less has no room for the process that a script begins in. */
+#define LEAST_RAM_BYTES ((uint64_t)4 << 20)
 
 /* ---- options ------------------------------------------------------------------------------- */
 
@@ -64,6 +68,12 @@ static bool take_value(struct model_options *options, const char *option, const 
     if (strcmp(option, "--bits") == 0) {
         return take_bits(options, value);
     }
+    if (strcmp(option, "--ram") == 0) {
+        return parse_size(value, &options->ram_bytes) && options->ram_bytes >= LEAST_RAM_BYTES;
+    }
+    if (strcmp(option, "--swap") == 0) {
+        return parse_size(value, &options->swap_bytes);
+    }
     uint64_t *number = strcmp(option, "--scripts") == 0 ? &options->scripts
                        : strcmp(option, "--ops") == 0   ? &options->ops
                                                         : &options->seed;
@@ -71,8 +81,8 @@ static bool take_value(struct model_options *options, const char *option, const 
 }
 
 static bool has_value(const char *option) {
-    static const char *const names[] = {"--index",   "--layout", "--bits",
-                                        "--scripts", "--ops",    "--seed"};
+    static const char *const names[] = {"--index", "--layout", "--bits", "--scripts",
+                                        "--ops",   "--seed",   "--ram",  "--swap"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(option, names[i]) == 0) {
             return true;
@@ -118,10 +128,17 @@ void model_say_bad_line(const struct script *script, const char *path) {
 
 struct personality model_personality(const struct model_options *options) {
     long pages = sysconf(_SC_PHYS_PAGES);
-    struct personality personality = personality_default(pages > 0 ? (uint64_t)pages : 1 << 20);
+    uint64_t ram_pages = pages > 0 ? (uint64_t)pages : 1 << 20;
+    ram_pages = options->ram_bytes > 0 ? options->ram_bytes >> MODEL_PAGE_SHIFT : ram_pages;
+    struct personality personality = personality_default(ram_pages);
+    personality.swap_pages = options->swap_bytes >> MODEL_PAGE_SHIFT;
     personality.bottom_up = options->bottom_up;
     personality.bits32 = options->bits32;
     return personality;
+}
+
+uint64_t model_frames(const struct model_options *options) {
+    return options->ram_bytes > 0 ? options->ram_bytes >> MODEL_PAGE_SHIFT : MODEL_FRAMES;
 }
 
 /* ---- the verb ------------------------------------------------------------------------------ */

@@ -18,6 +18,8 @@ struct model_options {
     uint64_t scripts;
     uint64_t ops;
     uint64_t seed;
+    uint64_t ram_bytes;  /* of the model machine; 0: as much as this one has */
+    uint64_t swap_bytes; /* its swap area */
 };
 
 /* Runs a script in the model. */
@@ -35,7 +37,9 @@ void model_say_bad_line(const struct script *script, const char *path);
 /* The personality that the options ask for, of a machine like this one. */
 struct personality model_personality(const struct model_options *options);
 
-/* Frames that a script may touch: what the model reserves records for. */
+/* Frames that a script may touch when --ram does not say: what the model reserves records for. */
 #define MODEL_FRAMES ((uint64_t)1 << 19)
+
+uint64_t model_frames(const struct model_options *options);
 
 #endif

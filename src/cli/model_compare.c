@@ -36,7 +36,8 @@ static void compare_keys(struct comparison *comparison, const struct model_state
 
 static bool views_equal(const struct model_view *a, const struct model_view *b) {
     return a->start == b->start && a->end == b->end && a->flags == b->flags &&
-           a->rss_kb == b->rss_kb && a->anon_kb == b->anon_kb && a->ahp_kb == b->ahp_kb;
+           a->rss_kb == b->rss_kb && a->anon_kb == b->anon_kb && a->ahp_kb == b->ahp_kb &&
+           a->swap_kb == b->swap_kb;
 }
 
 static char *view_text(const struct bindings *bindings, const struct model_view *view) {

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 
 /* ---- files of /proc and /sys --------------------------------------------------------------- */
 
@@ -63,6 +64,10 @@ static void read_settings(struct personality *personality) {
     personality->overcommit = mode == 1   ? OVERCOMMIT_ALWAYS
                               : mode == 2 ? OVERCOMMIT_NEVER
                                           : OVERCOMMIT_GUESS;
+    struct sysinfo info;
+    if (sysinfo(&info) == 0) {
+        personality->swap_pages = (uint64_t)info.totalswap * info.mem_unit >> MODEL_PAGE_SHIFT;
+    }
 }
 
 /* ---- probes -------------------------------------------------------------------------------- */

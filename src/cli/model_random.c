@@ -146,12 +146,16 @@ static void put_mprotect(struct generator *generator) {
 static void put_madvise(struct generator *generator) {
     static const char *const common[] = {"dontneed", "dontneed", "free", "hugepage", "nohugepage"};
     static const char *const rare[] = {
+        "pageout", /* of files it depends on the folios of the cache */
         "populate_read", "populate_write", "random",       "sequential", "normal",
         "dontfork",      "dofork",         "wipeonfork",   "keeponfork", "dontdump",
         "dodump",        "guard_install",  "guard_remove", "cold",       "willneed"};
     put_range(generator, "madvise");
+    size_t skipped = generator->files;
+    size_t rares = sizeof rare / sizeof rare[0] - skipped;
     fprintf(generator->text, " %s",
-            one_in(generator, 3) ? CHOOSE(generator, rare) : CHOOSE(generator, common));
+            one_in(generator, 3) ? choose(generator, rare + skipped, rares)
+                                 : CHOOSE(generator, common));
 }
 
 static void put_mremap(struct generator *generator) {

@@ -35,6 +35,12 @@ static void print_state(const struct bindings *bindings, const struct model_stat
     if (state->minflt != UNKNOWN_COUNT) {
         printf(", %" PRId64 " minor faults", state->minflt);
     }
+    if (state->majflt != 0) {
+        printf(", %" PRId64 " major ones", state->majflt);
+    }
+    if (state->has_swap) {
+        printf("; in swap %" PRIu64 " kB", sum.swap_kb);
+    }
     printf("; resident %" PRIu64 " kB, anonymous %" PRIu64 " kB, huge %" PRIu64
            " kB, page tables %+" PRId64 " kB\n",
            sum.rss_kb, sum.anon_kb, sum.ahp_kb, state->vmpte_kb);
@@ -50,6 +56,8 @@ static void print_text(const char *title, const char *text) {
 /* The machine's memory as /proc would show it; an extrapolation, not compared with any kernel. */
 static void print_memory(const struct machine *machine) {
     static char text[16 * 1024];
+    machine_meminfo(machine, text, sizeof text);
+    print_text("meminfo", text);
     frames_buddyinfo(&machine->frames, text, sizeof text);
     print_text("buddyinfo", text);
     frames_pagetypeinfo(&machine->frames, text, sizeof text);
@@ -106,7 +114,7 @@ int model_run(const struct model_options *options) {
     scene_default(&scene, &personality);
     struct world world;
     int status = CLI_FAILED;
-    if (world_init(&world, &script, &scene, &personality, options->index, MODEL_FRAMES)) {
+    if (world_init(&world, &script, &scene, &personality, options->index, model_frames(options))) {
         status = run_script(&world, &script, options) ? CLI_OK : CLI_FAILED;
         if (options->memory) {
             print_memory(&world.machine);

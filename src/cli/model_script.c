@@ -16,8 +16,8 @@
 #include <string.h>
 
 const char *const script_key_names[SCRIPT_KEYS] = {
-    "errno",  "signal", "task",    "vmas",   "minflt",
-    "majflt", "rss_kb", "anon_kb", "ahp_kb", "vmpte_kb",
+    "errno",  "signal",  "task",   "vmas",     "minflt",  "majflt",
+    "rss_kb", "anon_kb", "ahp_kb", "vmpte_kb", "swap_kb",
 };
 
 /* ---- names --------------------------------------------------------------------------------- */

@@ -63,6 +63,7 @@ enum script_key {
     KEY_ANON,
     KEY_AHP,
     KEY_VMPTE,
+    KEY_SWAP, /* where there is swap */
     SCRIPT_KEYS
 };
 extern const char *const script_key_names[SCRIPT_KEYS];

@@ -89,6 +89,8 @@ static bool parse_line(const char *line, struct model_view *view) {
         view->anon_kb = strtoull(rest, NULL, 10);
     } else if (starts(line, "AnonHugePages:", &rest)) {
         view->ahp_kb = strtoull(rest, NULL, 10);
+    } else if (starts(line, "Swap:", &rest)) {
+        view->swap_kb = strtoull(rest, NULL, 10);
     } else if (starts(line, "VmFlags:", &rest)) {
         view->flags = parse_flags(rest);
         return true;

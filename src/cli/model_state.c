@@ -156,6 +156,7 @@ struct model_view state_sum(const struct model_state *state) {
         sum.rss_kb += state->views[i].rss_kb;
         sum.anon_kb += state->views[i].anon_kb;
         sum.ahp_kb += state->views[i].ahp_kb;
+        sum.swap_kb += state->views[i].swap_kb;
     }
     return sum;
 }
@@ -202,6 +203,8 @@ char *state_value(const struct model_state *state, enum script_key key) {
         return text_format("%" PRIu64, sum.anon_kb);
     case KEY_AHP:
         return text_format("%" PRIu64, sum.ahp_kb);
+    case KEY_SWAP:
+        return text_format("%" PRIu64, sum.swap_kb);
     case KEY_VMPTE:
     case SCRIPT_KEYS:
         break;
@@ -267,7 +270,8 @@ void state_print_json(FILE *file, const struct bindings *bindings, const struct 
         print_view(file, bindings, &state->views[i]);
     }
     fputc(']', file);
-    for (int key = KEY_MINFLT; key < SCRIPT_KEYS; key++) {
+    int keys = state->has_swap ? SCRIPT_KEYS : KEY_SWAP;
+    for (int key = KEY_MINFLT; key < keys; key++) {
         char *value = state_value(state, (enum script_key)key);
         fprintf(file, ",\"%s\":%s", script_key_names[key], value);
         free(value);

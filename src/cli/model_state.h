@@ -19,6 +19,7 @@ struct model_view {
     uint64_t rss_kb;
     uint64_t anon_kb;
     uint64_t ahp_kb;
+    uint64_t swap_kb;
 };
 
 #define UNKNOWN_COUNT (-1) /* JSON's null */
@@ -32,6 +33,7 @@ struct model_state {
     int64_t vmpte_kb;       /* since the start of the script */
     vaddr result;           /* of mmap, mremap and thread */
     uint64_t result_length; /* of thread: its stack, with the guard */
+    bool has_swap;          /* the machine has an area: swap_kb is shown */
     struct model_view *views;
     size_t view_count;
     size_t view_room;

@@ -58,6 +58,11 @@ static void draw_entry(page_entry entry, bool huge) {
         printf("a guard marker: every access is SIGSEGV\n");
         return;
     }
+    if ((entry & PTE_SWAP) != 0) {
+        printf("slot %" PRIu32 " of the swap area: an access brings the page back\n",
+               entry_slot(entry));
+        return;
+    }
     const char *size = huge ? "2 MiB page" : "page";
     if ((entry & PTE_ZERO) != 0) {
         printf("the zero %s, read only: a write takes a page of its own\n", size);
@@ -125,7 +130,7 @@ static bool walk(const struct model_options *options, const struct script *scrip
     struct scene scene;
     scene_default(&scene, &personality);
     struct world world;
-    if (!world_init(&world, script, &scene, &personality, options->index, MODEL_FRAMES)) {
+    if (!world_init(&world, script, &scene, &personality, options->index, model_frames(options))) {
         say("not enough memory for the model");
         return false;
     }

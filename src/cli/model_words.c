@@ -207,10 +207,22 @@ bool parse_clone_flag(const char *word, unsigned *flags) {
 /* ---- errors -------------------------------------------------------------------------------- */
 
 static const struct word_value errors[] = {
-    {"0", 0},           {"EPERM", EPERM},   {"ENOENT", ENOENT},         {"EAGAIN", EAGAIN},
-    {"ENOMEM", ENOMEM}, {"EACCES", EACCES}, {"EFAULT", EFAULT},         {"EBUSY", EBUSY},
-    {"EEXIST", EEXIST}, {"ENODEV", ENODEV}, {"EINVAL", EINVAL},         {"EOVERFLOW", EOVERFLOW},
-    {"EBADF", EBADF},   {"ENOSYS", ENOSYS}, {"EOPNOTSUPP", EOPNOTSUPP},
+    {"0", 0},
+    {"EPERM", EPERM},
+    {"ENOENT", ENOENT},
+    {"ESRCH", ESRCH},
+    {"EAGAIN", EAGAIN},
+    {"ENOMEM", ENOMEM},
+    {"EACCES", EACCES},
+    {"EFAULT", EFAULT},
+    {"EBUSY", EBUSY},
+    {"EEXIST", EEXIST},
+    {"ENODEV", ENODEV},
+    {"EINVAL", EINVAL},
+    {"EOVERFLOW", EOVERFLOW},
+    {"EBADF", EBADF},
+    {"ENOSYS", ENOSYS},
+    {"EOPNOTSUPP", EOPNOTSUPP},
 };
 
 int script_errno(const char *text) {

@@ -335,6 +335,7 @@ static void view_vmas(struct world *world) {
             .rss_kb = usage.rss >> 10,
             .anon_kb = usage.anonymous >> 10,
             .ahp_kb = usage.anon_huge >> 10,
+            .swap_kb = usage.swap >> 10,
         };
         state_add_view(&world->state, &view);
     }
@@ -345,13 +346,15 @@ void world_run(struct world *world, const struct script_op *op) {
     const struct mm *mm = world_mm(world);
     uint64_t minor = mm->minor_faults;
     uint64_t major = mm->major_faults;
-    int error = run_op(world, op);
+    bool is_dead = mm->killed && op->verb != SCRIPT_IN && op->verb != SCRIPT_EXIT;
+    int error = is_dead ? -ESRCH : run_op(world, op);
     struct model_state *state = &world->state;
     state->error = -error;
     bool counts = counts_faults(op->verb);
     state->minflt = counts && op->verb != SCRIPT_IN ? (int64_t)(mm->minor_faults - minor) : 0;
     state->majflt = counts && op->verb != SCRIPT_IN ? (int64_t)(mm->major_faults - major) : 0;
     state->minflt = counts ? state->minflt : UNKNOWN_COUNT;
+    state->has_swap = world->machine.personality.swap_pages > 0;
     state->in_child = world->in_child;
     bindings_note(&world->bindings, op, state);
     view_vmas(world);

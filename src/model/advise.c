@@ -63,13 +63,56 @@ static int advise_dontneed(const struct part *part) {
     return 0;
 }
 
+typedef void visit_page(struct mm *mm, page_entry *entry);
+
+/* Visits the entries of a part that lead to a page or to swap; those of a huge page too when a
+ * visit has split it. */
+static void visit_pages(const struct part *part, visit_page *visit) {
+    page_entry *pmd;
+    for (vaddr at = part->start;
+         (pmd = tables_find_pmd(&part->mm->tables, &at, part->end)) != NULL;) {
+        vaddr stop = block_end(at) < part->end ? block_end(at) : part->end;
+        if (!entry_is_table(*pmd) && (*pmd & PTE_ZERO) == 0) {
+            visit(part->mm, pmd);
+        }
+        for (; at < stop && entry_is_table(*pmd); at += MODEL_PAGE_BYTES) {
+            page_entry *entry = &entry_table(*pmd)->entry[table_index(at, MODEL_PAGE_SHIFT)];
+            bool leads = (*entry & (PTE_PRESENT | PTE_ZERO)) == PTE_PRESENT;
+            if (leads || (*entry & PTE_SWAP) != 0) {
+                visit(part->mm, entry);
+            }
+        }
+        at = stop;
+    }
+}
+
+/* What lies in swap is forgotten at once. */
+static void free_page(struct mm *mm, page_entry *entry) {
+    if ((*entry & PTE_SWAP) != 0) {
+        mm_drop_entry(mm, *entry);
+        *entry = 0;
+        return;
+    }
+    *entry &= ~(PTE_ACCESSED | PTE_DIRTY);
+    mm_free_lazily(mm->machine, entry_frame(*entry));
+}
+
 /* Without pressure the pages stay as they are, ready to be dropped. */
 static int advise_free(const struct part *part) {
     if (!vma_is_anonymous(part->vma) || (part->vma->flags & VMF_LOCKED) != 0) {
         return -EINVAL;
     }
     mm_split_folios(part->mm, part->start, part->end);
+    visit_pages(part, free_page);
     return 0;
+}
+
+static void cool_page(struct mm *mm, page_entry *entry) {
+    if ((*entry & PTE_SWAP) != 0) {
+        return;
+    }
+    *entry &= ~PTE_ACCESSED;
+    mm_deactivate(mm->machine, entry_frame(*entry));
 }
 
 static int advise_cold(const struct part *part) {
@@ -77,7 +120,42 @@ static int advise_cold(const struct part *part) {
         return -EINVAL;
     }
     mm_split_folios(part->mm, part->start, part->end);
+    visit_pages(part, cool_page);
     return 0;
+}
+
+/* To swap, or out of the cache; what others map too stays. */
+static void page_out(struct mm *mm, page_entry *entry) {
+    bool whole = (*entry & PTE_HUGE) != 0;
+    mm_split_folio_of(mm, entry); /* the parts of a whole one are visited next */
+    if (!whole && (*entry & (PTE_PRESENT | PTE_ZERO)) == PTE_PRESENT) {
+        mm_page_out(mm->machine, entry_frame(*entry));
+    }
+}
+
+/* Without a slot for it: a huge page is split before that turns out. What MADV_FREE gave up and
+ * nobody wrote to needs none. */
+static void page_out_lazy(struct mm *mm, page_entry *entry) {
+    if ((*entry & PTE_SWAP) != 0) {
+        return;
+    }
+    const struct ram *ram = &mm->machine->ram;
+    struct pfn frame = entry_frame(*entry);
+    if (ram_is_huge(ram, frame)) {
+        mm_split_folio_of(mm, entry);
+    } else if (ram_has(ram, frame, FRAME_LAZY)) {
+        mm_page_out(mm->machine, frame);
+    }
+}
+
+static int advise_pageout(const struct part *part) {
+    const struct swap *swap = &part->mm->machine->ram.swap;
+    bool stays = vma_is_anonymous(part->vma) && swap_free_slots(swap) == 0;
+    int error = advise_cold(part);
+    if (error == 0) {
+        visit_pages(part, stays ? page_out_lazy : page_out);
+    }
+    return error;
 }
 
 /* ---- guard pages --------------------------------------------------------------------------- */
@@ -134,8 +212,9 @@ static int advise_part(const struct part *part) {
     case ADVICE_FREE:
         return advise_free(part);
     case ADVICE_COLD:
-    case ADVICE_PAGEOUT:
         return advise_cold(part);
+    case ADVICE_PAGEOUT:
+        return advise_pageout(part);
     case ADVICE_GUARD_INSTALL:
         return guard_install(part);
     case ADVICE_GUARD_REMOVE:

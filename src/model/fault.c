@@ -7,22 +7,24 @@
  *       handle_pte_fault                   PTE table; then by what the entry holds:
  *         do_anonymous_page                  nothing yet: zero page (read) or a new page (write)
  *         do_fault                           nothing yet, of a file: fault_file.c
+ *         do_swap_page                       a slot of the swap area: fault_swap.c
  *         do_wp_page                         present, but not writable: copy, or take over
  *
- * A fault that succeeds is counted, whoever caused it; one that ends in a signal is not. */
+ * A fault that succeeds is counted, whoever caused it; one that ends in a signal is not. One that
+ * finds no memory at all has a process killed, and goes on if it was another one. */
 #include "model/file.h"
 #include "model/mm_internal.h"
 
 /* ---- small anonymous pages ----------------------------------------------------------------- */
 
 /* Puts a fresh page of this process's own under an entry. */
-static bool map_new_page(struct fault *fault, page_entry *entry) {
+static bool map_new_page(struct fault *fault, page_entry *entry, vaddr address) {
     struct mm *mm = fault->mm;
-    struct pfn frame = ram_take(&mm->machine->ram, 0);
+    struct pfn frame = mm_take_page(mm, vma_owner_of(fault->vma, address));
     if (frame.number == 0) {
         return false;
     }
-    page_entry flags = PTE_PRESENT | PTE_ANON | PTE_EXCLUSIVE;
+    page_entry flags = PTE_PRESENT | PTE_ANON | PTE_EXCLUSIVE | PTE_ACCESSED;
     flags |= (fault->vma->flags & VMF_WRITE) != 0 ? PTE_WRITE : 0;
     *entry = entry_of(frame, flags);
     mm->anon_pages++;
@@ -55,16 +57,17 @@ static unsigned largest_order(const struct fault *fault) {
 
 enum fault_signal do_anonymous_page(struct fault *fault) {
     if (!fault->write) {
-        *fault->pte = PTE_PRESENT | PTE_ZERO;
+        *fault->pte = PTE_PRESENT | PTE_ZERO | PTE_ACCESSED;
         return FAULT_NO_SIGNAL;
     }
     vma_prepare_anon(fault->mm, fault->vma);
     unsigned order = largest_order(fault);
     uint64_t bytes = MODEL_PAGE_BYTES << order;
     struct table *table = entry_table(*fault->pmd);
-    size_t first = table_index(fault->address & ~(vaddr)(bytes - 1), MODEL_PAGE_SHIFT);
-    for (size_t i = 0; i < (size_t)1 << order; i++) {
-        if (!map_new_page(fault, &table->entry[first + i])) {
+    vaddr start = fault->address & ~(vaddr)(bytes - 1);
+    for (vaddr at = start; at < start + bytes; at += MODEL_PAGE_BYTES) {
+        page_entry *entry = &table->entry[table_index(at, MODEL_PAGE_SHIFT)];
+        if (*entry == 0 && !map_new_page(fault, entry, at)) {
             return FAULT_OOM;
         }
     }
@@ -75,9 +78,17 @@ enum fault_signal do_anonymous_page(struct fault *fault) {
 
 static bool may_reuse(const struct fault *fault) {
     page_entry entry = *fault->pte;
-    bool own = (entry & (PTE_ANON | PTE_ZERO)) == PTE_ANON;
-    return own && ((entry & PTE_EXCLUSIVE) != 0 ||
-                   ram_mappings(&fault->mm->machine->ram, entry_frame(entry)) == 1);
+    const struct ram *ram = &fault->mm->machine->ram;
+    struct pfn frame = entry_frame(entry);
+    bool anon = (entry & (PTE_ANON | PTE_ZERO)) == PTE_ANON;
+    if (!anon || (entry & PTE_EXCLUSIVE) != 0) {
+        return anon;
+    }
+    if (ram_is_huge(ram, frame)) {
+        return mm_owns_folio(fault->mm, frame);
+    }
+    swap_slot slot = swap_slot_of(&ram->swap, frame);
+    return ram_mappings(ram, frame) == 1 && (slot == 0 || swap_entries(&ram->swap, slot) == 0);
 }
 
 enum fault_signal do_wp_page(struct fault *fault) {
@@ -90,16 +101,25 @@ enum fault_signal do_wp_page(struct fault *fault) {
         return FAULT_NO_SIGNAL;
     }
     vma_prepare_anon(fault->mm, fault->vma);
-    page_entry old = *fault->pte;
-    if (!map_new_page(fault, fault->pte)) {
-        return FAULT_OOM;
-    }
     struct ram *ram = &fault->mm->machine->ram;
-    if ((old & PTE_ZERO) == 0 && ram_is_written(ram, entry_frame(old))) {
-        ram_write(ram, entry_frame(*fault->pte));
+    page_entry old = *fault->pte;
+    page_entry copy = 0;
+    bool pins = (old & PTE_ZERO) == 0;
+    if (pins) { /* reclaim must leave it alone until it is copied */
+        ram_share(ram, entry_frame(old));
     }
-    mm_drop_entry(fault->mm, old);
-    return FAULT_NO_SIGNAL;
+    bool mapped = map_new_page(fault, &copy, fault->address);
+    if (mapped && pins && ram_is_written(ram, entry_frame(old))) {
+        ram_write(ram, entry_frame(copy));
+    }
+    if (pins) {
+        ram_drop(ram, entry_frame(old));
+    }
+    if (mapped) {
+        mm_drop_entry(fault->mm, old);
+        *fault->pte = copy;
+    }
+    return mapped ? FAULT_NO_SIGNAL : FAULT_OOM;
 }
 
 /* ---- the levels ---------------------------------------------------------------------------- */
@@ -123,6 +143,9 @@ static enum fault_signal handle_pte_fault(struct fault *fault) {
     }
     if ((entry & PTE_GUARD) != 0) {
         return FAULT_MAPERR;
+    }
+    if ((entry & PTE_SWAP) != 0) {
+        return do_swap_page(fault);
     }
     return fault->write && (entry & PTE_WRITE) == 0 ? do_wp_page(fault) : FAULT_NO_SIGNAL;
 }
@@ -152,11 +175,30 @@ static enum fault_signal walk_and_fault(struct fault *fault) {
     return handle_pmd_fault(fault) ? FAULT_NO_SIGNAL : handle_pte_fault(fault);
 }
 
+#define RECLAIM_TRIES 16
+
+/* Whether a fault that found no memory, for a page or for a table, may try again: something was
+ * reclaimed, or another process had to go. A fault that needs two pages at once may lose one of
+ * them to its own reclaiming, so that is tried only so often. */
+static bool make_room(const struct mm *mm, unsigned tries) {
+    struct machine *machine = mm->machine;
+    if (mm->killed) {
+        return false;
+    }
+    bool reclaims = tries % (RECLAIM_TRIES + 1) < RECLAIM_TRIES;
+    return (reclaims && machine_reclaim(machine, RECLAIM_BATCH) > 0) ||
+           (oom_kill(machine) && !mm->killed);
+}
+
 enum fault_signal mm_handle_fault(struct mm *mm, struct vma *vma, vaddr address, bool write) {
     struct fault fault = {.mm = mm, .vma = vma, .address = PAGE_MASK_OF(address), .write = write};
     enum fault_signal signal = walk_and_fault(&fault);
+    for (unsigned tries = 0; signal == FAULT_OOM && make_room(mm, tries); tries++) {
+        signal = walk_and_fault(&fault);
+    }
     if (signal == FAULT_NO_SIGNAL) {
-        mm->minor_faults++;
+        mm->minor_faults += !fault.is_major;
+        mm->major_faults += fault.is_major;
     }
     return signal;
 }
@@ -167,24 +209,28 @@ static bool is_allowed(const struct vma *vma, bool write) {
     return (vma->flags & (write ? VMF_WRITE : VMF_ACCESS)) != 0;
 }
 
-/* Whether the processor would not fault at all. */
-static bool is_mapped(const struct mm *mm, vaddr address, bool write) {
-    page_entry entry = tables_entry(&mm->tables, address);
+/* The entry when the processor would not fault at all; else NULL. */
+static page_entry *find_mapped(const struct mm *mm, vaddr address, bool write) {
+    page_entry *entry = tables_find_entry(&mm->tables, address);
     page_entry needed = PTE_PRESENT | (write ? PTE_WRITE : 0);
-    return (entry & needed) == needed;
+    return entry != NULL && (*entry & needed) == needed ? entry : NULL;
 }
 
-static void note_write(struct mm *mm, vaddr address) {
-    page_entry entry = tables_entry(&mm->tables, address);
-    struct pfn frame = entry_frame(entry);
-    if ((entry & PTE_HUGE) != 0) {
-        frame.number += table_index(address, MODEL_PAGE_SHIFT);
+/* What the processor notes in the entry, and the model about the page. */
+static void note_access(struct mm *mm, vaddr address, page_entry *entry, bool write) {
+    *entry |= PTE_ACCESSED | (write ? PTE_DIRTY : 0);
+    if (write) {
+        struct pfn frame = entry_frame(*entry);
+        frame.number += (*entry & PTE_HUGE) != 0 ? table_index(address, MODEL_PAGE_SHIFT) : 0;
+        ram_write(&mm->machine->ram, frame);
     }
-    ram_write(&mm->machine->ram, frame);
 }
 
 enum fault_signal mm_access(struct mm *mm, vaddr address, bool write) {
     struct vma *vma = vma_index_find(&mm->index, address);
+    if (mm->killed) {
+        return FAULT_OOM;
+    }
     if (vma == NULL) {
         return FAULT_MAPERR;
     }
@@ -194,14 +240,16 @@ enum fault_signal mm_access(struct mm *mm, vaddr address, bool write) {
     if (!is_allowed(vma, write)) {
         return FAULT_ACCERR;
     }
-    enum fault_signal signal = FAULT_NO_SIGNAL;
-    if (!is_mapped(mm, address, write)) {
-        signal = mm_handle_fault(mm, vma, address, write);
+    page_entry *entry = find_mapped(mm, address, write);
+    if (entry == NULL) {
+        enum fault_signal signal = mm_handle_fault(mm, vma, address, write);
+        if (signal != FAULT_NO_SIGNAL) {
+            return signal;
+        }
+        entry = tables_find_entry(&mm->tables, address);
     }
-    if (signal == FAULT_NO_SIGNAL && write) {
-        note_write(mm, address);
-    }
-    return signal;
+    note_access(mm, address, entry, write);
+    return FAULT_NO_SIGNAL;
 }
 
 /* ---- the growing stack --------------------------------------------------------------------- */
@@ -242,7 +290,7 @@ int vma_expand_down(struct mm *mm, struct vma *vma, vaddr address) {
 
 static int populate_part(struct mm *mm, struct vma *vma, vaddr start, vaddr end, bool write) {
     for (vaddr at = start; at < end; at += MODEL_PAGE_BYTES) {
-        if (is_mapped(mm, at, write)) {
+        if (find_mapped(mm, at, write) != NULL) {
             continue;
         }
         switch (mm_handle_fault(mm, vma, at, write)) {

@@ -20,13 +20,13 @@ static enum fault_signal map_file_page(struct fault *fault, page_entry *entry, v
     if (page >= vma->file->length_pages) {
         return FAULT_BUS;
     }
-    struct pfn frame = file_page(mm->machine, vma->file, page);
+    struct pfn frame = file_page(mm, vma->file, page, &fault->is_major);
     if (frame.number == 0) {
         return FAULT_OOM;
     }
     bool writable = (vma->flags & (VMF_SHARED | VMF_WRITE)) == (VMF_SHARED | VMF_WRITE);
     ram_share(&mm->machine->ram, frame);
-    *entry = entry_of(frame, PTE_PRESENT | (writable ? PTE_WRITE : 0));
+    *entry = entry_of(frame, PTE_PRESENT | PTE_ACCESSED | (writable ? PTE_WRITE : 0));
     mm->file_pages++;
     return FAULT_NO_SIGNAL;
 }
@@ -144,11 +144,18 @@ static enum fault_signal do_cow_fault(struct fault *fault) {
     if (file_page_of(fault->vma, fault->address) >= fault->vma->file->length_pages) {
         return FAULT_BUS;
     }
-    struct pfn frame = ram_take(&mm->machine->ram, 0);
+    uint64_t page = file_page_of(fault->vma, fault->address);
+    bool is_there = file_has_page(fault->vma->file, page) || fault->vma->file->is_shared_memory ||
+                    file_page(mm, fault->vma->file, page, &fault->is_major).number != 0;
+    struct pfn frame = {0};
+    if (is_there) {
+        frame = mm_take_page(mm, vma_owner_of(fault->vma, fault->address));
+    }
     if (frame.number == 0) {
         return FAULT_OOM;
     }
-    *fault->pte = entry_of(frame, PTE_PRESENT | PTE_ANON | PTE_EXCLUSIVE | PTE_WRITE);
+    page_entry flags = PTE_PRESENT | PTE_ANON | PTE_EXCLUSIVE | PTE_WRITE | PTE_ACCESSED;
+    *fault->pte = entry_of(frame, flags);
     mm->anon_pages++;
     return FAULT_NO_SIGNAL;
 }

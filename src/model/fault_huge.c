@@ -27,11 +27,12 @@ bool vma_holds_block(const struct vma *vma, vaddr address) {
 
 static bool map_huge(struct fault *fault) {
     struct mm *mm = fault->mm;
-    struct pfn frame = ram_take(&mm->machine->ram, HUGE_ORDER);
+    vaddr start = block_start(fault->address);
+    struct pfn frame = mm_take_huge_page(mm, vma_owner_of(fault->vma, start));
     if (frame.number == 0) {
         return false;
     }
-    page_entry flags = PTE_PRESENT | PTE_HUGE | PTE_ANON | PTE_EXCLUSIVE;
+    page_entry flags = PTE_PRESENT | PTE_HUGE | PTE_ANON | PTE_EXCLUSIVE | PTE_ACCESSED;
     flags |= (fault->vma->flags & VMF_WRITE) != 0 ? PTE_WRITE : 0;
     *fault->pmd = entry_of(frame, flags);
     mm->anon_pages += HUGE_PAGES;
@@ -44,7 +45,7 @@ bool do_huge_pmd_anonymous_page(struct fault *fault) {
     }
     vma_prepare_anon(fault->mm, fault->vma);
     if (!fault->write) {
-        *fault->pmd = PTE_PRESENT | PTE_HUGE | PTE_ZERO;
+        *fault->pmd = PTE_PRESENT | PTE_HUGE | PTE_ZERO | PTE_ACCESSED;
     } else if (!map_huge(fault)) {
         return false;
     }
@@ -90,6 +91,18 @@ static void copy_written(struct mm *mm, page_entry from, struct pfn to) {
     }
 }
 
+/* Pages in swap come back first; false when there is no memory for them. */
+static bool swap_block_in(struct mm *mm, struct vma *vma, vaddr start, const struct table *table) {
+    for (size_t i = 0; i < TABLE_ENTRIES; i++) {
+        vaddr at = start + ((vaddr)i << MODEL_PAGE_SHIFT);
+        if ((table->entry[i] & PTE_SWAP) != 0 &&
+            mm_handle_fault(mm, vma, at, false) != FAULT_NO_SIGNAL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static int collapse_block(struct mm *mm, struct vma *vma, vaddr start) {
     page_entry *pmd = tables_pmd(&mm->tables, start);
     if (pmd == NULL || *pmd == 0) {
@@ -99,6 +112,9 @@ static int collapse_block(struct mm *mm, struct vma *vma, vaddr start) {
         return 0; /* huge already */
     }
     struct table *table = entry_table(*pmd);
+    if (!swap_block_in(mm, vma, start, table)) {
+        return -ENOMEM;
+    }
     if (!can_collapse(table)) {
         return -EINVAL;
     }

@@ -30,7 +30,7 @@ static void visit_folio(struct mm *mm, struct pfn head, visit_entry *visit, void
 
 struct folio_count {
     struct pfn head;
-    bool mapped[HUGE_PAGES];
+    uint32_t mapped[HUGE_PAGES];
     uint32_t entries;
 };
 
@@ -38,8 +38,18 @@ static void count_entry(struct mm *mm, vaddr address, page_entry *entry, void *c
     (void)mm;
     (void)address;
     struct folio_count *count = context;
-    count->mapped[entry_frame(*entry).number - count->head.number] = true;
+    count->mapped[entry_frame(*entry).number - count->head.number]++;
     count->entries++;
+}
+
+bool mm_owns_folio(struct mm *mm, struct pfn frame) {
+    const struct ram *ram = &mm->machine->ram;
+    uint32_t mappings = ram_mappings(ram, frame);
+    struct folio_count count = {.head = ram_head(ram, frame)};
+    if (mappings > 1) {
+        visit_folio(mm, count.head, count_entry, &count);
+    }
+    return mappings > 1 && count.entries == mappings;
 }
 
 /* A locked VMA keeps its pages. */
@@ -63,6 +73,18 @@ static bool split_folio(struct mm *mm, struct pfn head) {
     ram_split(ram, head, count.mapped);
     visit_folio(mm, head, give_way_to_zero, NULL);
     return true;
+}
+
+void mm_split_folio_of(struct mm *mm, page_entry *entry) {
+    struct ram *ram = &mm->machine->ram;
+    struct pfn frame = entry_frame(*entry);
+    bool leads = (*entry & PTE_PRESENT) != 0 && ram_is_huge(ram, frame);
+    if (leads && (*entry & PTE_HUGE) != 0 && ram_mappings(ram, frame) == 1) {
+        mm_split_pmd(mm, entry);
+    }
+    if (leads) {
+        split_folio(mm, ram_head(ram, frame));
+    }
 }
 
 /* ---- advice for a part --------------------------------------------------------------------- */

@@ -7,10 +7,17 @@
 #include "model/file.h"
 #include "model/mm_internal.h"
 
+#include <string.h>
+
 /* ---- entries ------------------------------------------------------------------------------- */
 
 /* Shares what an entry holds; both sides lose the right to write to a private page. */
 static page_entry share_entry(struct mm *child, page_entry *entry, bool is_private) {
+    if ((*entry & PTE_SWAP) != 0) {
+        *entry &= ~PTE_EXCLUSIVE;
+        swap_share(&child->machine->ram.swap, entry_slot(*entry));
+        child->swap_pages++;
+    }
     if ((*entry & PTE_PRESENT) == 0 || (*entry & PTE_ZERO) != 0) {
         return *entry;
     }
@@ -108,6 +115,8 @@ int mm_fork(struct mm *mm, struct mm *child) {
     child->limits = mm->limits;
     child->break_end = mm->break_end;
     child->thp_disabled = mm->thp_disabled;
+    child->oom_score_adj = mm->oom_score_adj;
+    memcpy(child->name, mm->name, sizeof child->name);
     for (const struct vma *vma = vma_index_first(&mm->index); vma != NULL && error == 0;
          vma = vma_index_next(&mm->index, vma)) {
         if ((vma->flags & VMF_DONTCOPY) == 0) {

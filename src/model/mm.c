@@ -23,7 +23,8 @@ static int init_memory(struct machine *machine, uint32_t pages) {
         return -ENOMEM;
     }
     frames_init(&machine->frames, pages, 1, metadata);
-    int error = ram_init(&machine->ram, &machine->frames, &machine->memory);
+    int error = ram_init(&machine->ram, &machine->frames, machine->personality.swap_pages,
+                         &machine->memory);
     return error < 0 ? error : init_kernel_memory(machine);
 }
 
@@ -43,6 +44,14 @@ void machine_destroy(struct machine *machine) {
     model_memory_destroy(&machine->memory);
 }
 
+static void leave_machine(const struct mm *mm) {
+    struct mm **link = &mm->machine->mms;
+    while (*link != mm) {
+        link = &(*link)->next;
+    }
+    *link = mm->next;
+}
+
 int mm_init(struct mm *mm, struct machine *machine, const struct mm_layout *layout) {
     *mm = (struct mm){
         .machine = machine,
@@ -50,12 +59,19 @@ int mm_init(struct mm *mm, struct machine *machine, const struct mm_layout *layo
         .limits = {LIMIT_NONE, LIMIT_NONE, 8 << 20, 8 << 20, true},
         .break_end = layout->start_break,
     };
+    mm->pid = ++machine->pids;
+    mm->next = machine->mms;
+    machine->mms = mm;
     if (machine->index_kind == INDEX_MAPLE) {
         vma_index_init_maple(&mm->index, &machine->node_cache.source);
     } else {
         vma_index_init_rbtree(&mm->index);
     }
-    return tables_init(&mm->tables, &machine->kmem, machine->personality.table_levels);
+    int error = tables_init(&mm->tables, &machine->kmem, machine->personality.table_levels);
+    if (error < 0) {
+        leave_machine(mm);
+    }
+    return error;
 }
 
 void mm_destroy(struct mm *mm) {
@@ -71,6 +87,7 @@ void mm_destroy(struct mm *mm) {
     }
     vma_index_destroy(&mm->index);
     tables_destroy(&mm->tables);
+    leave_machine(mm);
 }
 
 struct vma *vma_new(struct mm *mm) {

@@ -10,7 +10,8 @@
  *
  * I1: total_pages = sum of all VMAs' lengths; data_pages = of those that is_data says so.
  * I2: a huge page lies wholly inside one VMA; where a border comes to lie in it, it is split.
- * I3: no entry is present outside VMAs.
+ * I3: no entry is present outside VMAs, and none leads to swap there.
+ * I4: a folio's mappings = the entries of all mms and file caches that lead to it.
  * Units: addresses and lengths in bytes unless a name ends in _pages.
  * Source: mm/mmap.c, vma.c, mprotect.c, madvise.c, mremap.c, memory.c, huge_memory.c of Linux 6.x,
  * re-told; what was measured on a running kernel decides. */
@@ -25,6 +26,32 @@
 
 #define LIMIT_NONE UINT64_MAX
 
+/* What reclaim did so far, in pages, as /proc/vmstat counts it. */
+struct reclaim_counts {
+    uint64_t scanned;
+    uint64_t reclaimed;
+    uint64_t activated;
+    uint64_t deactivated;
+    uint64_t file_dropped;
+    uint64_t lazy_dropped; /* of MADV_FREE */
+};
+
+#define MM_NAME_BYTES 16
+
+/* Whom the OOM killer took, and what it saw. Pages. */
+struct oom_kill {
+    uint64_t kills; /* so far; 0: the rest is empty */
+    char name[MM_NAME_BYTES];
+    unsigned pid;
+    int score_adj;
+    int64_t badness;
+    uint64_t total_pages;
+    uint64_t anon_pages;
+    uint64_t file_pages;
+    uint64_t swap_pages;
+    uint64_t table_bytes;
+};
+
 struct machine {
     struct model_memory memory;
     struct frames frames;
@@ -37,6 +64,10 @@ struct machine {
     uint64_t anon_count;      /* anon_vmas ever made: the next identity */
     uint64_t committed_pages; /* accounted over all mms */
     struct model_file *files;
+    struct mm *mms; /* all, the newest first */
+    unsigned pids;  /* processes ever made */
+    struct reclaim_counts reclaim;
+    struct oom_kill last_kill;
 };
 
 struct mm_limits { /* bytes; LIMIT_NONE: unlimited */
@@ -72,11 +103,17 @@ struct mm {
     uint64_t major_faults;
     uint64_t anon_pages;    /* resident */
     uint64_t file_pages;    /* resident, of files and shared memory */
+    uint64_t swap_pages;    /* entries that lead to slots of the swap area */
     uint64_t default_flags; /* mlockall(MCL_FUTURE) puts VMF_LOCKED in */
     bool thp_disabled;
+    struct mm *next; /* of the machine */
+    unsigned pid;
+    char name[MM_NAME_BYTES];
+    int oom_score_adj; /* -1000 (never killed) to 1000 */
+    bool killed;       /* by the OOM killer: its memory is gone, every access fails */
 };
 
-/* A machine with so many frames; 0 or -ENOMEM. */
+/* A machine with so many frames, and personality->swap_pages of swap; 0 or -ENOMEM. */
 int machine_init(struct machine *machine, const struct personality *personality,
                  enum index_kind index_kind, uint64_t frames, const struct model_chunks *chunks);
 void machine_destroy(struct machine *machine);
@@ -132,11 +169,26 @@ struct vma_usage { /* bytes, as smaps shows them in kB */
     uint64_t rss;
     uint64_t anonymous;
     uint64_t anon_huge;
+    uint64_t swap;
 };
 
 void mm_vma_usage(const struct mm *mm, const struct vma *vma, struct vma_usage *usage);
 
+/* /proc/meminfo of the machine, as far as it is modelled; as snprintf. */
+size_t machine_meminfo(const struct machine *machine, char *text, size_t size);
+
 /* NULL, or the first broken invariant of VMAs, tables and counters. */
 const char *mm_audit(const struct mm *mm);
+
+/* The same of what all mms share: pages, who maps them, the swap area. Looks at every frame. */
+const char *machine_audit(struct machine *machine);
+
+/* ---- reclaim ------------------------------------------------------------------------------- */
+
+/* What the kernel does for the OOM killer: points, higher is worse; INT64_MIN: never. */
+int64_t oom_badness(const struct mm *mm);
+
+/* Reclaims as if so many more pages were wanted; returns how many came free. */
+uint64_t machine_reclaim(struct machine *machine, uint64_t pages);
 
 #endif

@@ -89,10 +89,40 @@ void mm_zap(struct mm *mm, vaddr start, vaddr end, unsigned options);
 /* What one present entry counts for: drops its page, and the mm's counts with it. */
 void mm_drop_entry(struct mm *mm, page_entry entry);
 
+/* Makes single pages of the huge folio that an entry leads to, if no other mm maps it. */
+void mm_split_folio_of(struct mm *mm, page_entry *entry);
+
+/* ---- memory when it runs short (reclaim.c, oom.c) ------------------------------------------ */
+
+/* Pages that are reclaimed at a time. */
+#define RECLAIM_BATCH 32
+
+/* A frame for a page of an mm, with one mapping; number 0: none, whatever was reclaimed. */
+struct pfn mm_take_page(struct mm *mm, struct frame_owner owner);
+struct pfn mm_take_huge_page(struct mm *mm, struct frame_owner owner);
+
+/* Kills whoever has most, and takes its memory; false when there is nobody. */
+bool oom_kill(struct machine *machine);
+
+/* MADV_PAGEOUT, MADV_COLD and MADV_FREE of what one entry leads to; the end of mlock for it. */
+void mm_page_out(struct machine *machine, struct pfn frame);
+void mm_deactivate(struct machine *machine, struct pfn frame);
+void mm_free_lazily(struct machine *machine, struct pfn frame);
+void mm_make_evictable(struct machine *machine, struct pfn frame);
+
+/* What a page at an address of a VMA that is its own is a page of. */
+INLINE struct frame_owner vma_owner_of(const struct vma *vma, vaddr address) {
+    return (struct frame_owner){NULL, vma->pgoff + pages_of(address - vma->start)};
+}
+
 /* Splits the huge page that an address which is no multiple of 2 MiB lies in. */
 void mm_split_huge_at(struct mm *mm, vaddr address);
 /* Splits what a PMD entry maps into 512 small entries. */
 void mm_split_pmd(struct mm *mm, page_entry *pmd);
+
+/* Whether all small entries that lead to the huge folio of a frame are the mm's. A folio that one
+ * entry alone leads to is better copied and given back. */
+bool mm_owns_folio(struct mm *mm, struct pfn frame);
 
 /* Splits the huge folios that [start, end) covers a part of, as MADV_FREE and MADV_COLD do. */
 void mm_split_folios(struct mm *mm, vaddr start, vaddr end);
@@ -107,6 +137,7 @@ struct fault {
     page_entry *pmd;
     page_entry *pte;
     bool makes_table; /* there was no PTE table for the address */
+    bool is_major;    /* something was read */
 };
 
 /* Makes one page of a VMA present, as a fault would; counts it. */
@@ -116,6 +147,10 @@ enum fault_signal mm_handle_fault(struct mm *mm, struct vma *vma, vaddr address,
 enum fault_signal do_anonymous_page(struct fault *fault);
 enum fault_signal do_wp_page(struct fault *fault);
 enum fault_signal do_fault(struct fault *fault);
+enum fault_signal do_swap_page(struct fault *fault);
+
+/* Brings what a slot holds, and what lies around it, into the swap cache; false without memory. */
+bool swap_read_in(struct mm *mm, swap_slot slot, uint64_t index);
 /* Whether a fault in a file maps anything: beyond the end, pages around it may still be before. */
 bool fault_finds_pages(const struct fault *fault);
 

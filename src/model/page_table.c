@@ -121,15 +121,20 @@ page_entry *tables_pmd(const struct page_tables *tables, vaddr address) {
     return tables_walk(tables, address, &shift);
 }
 
-page_entry tables_entry(const struct page_tables *tables, vaddr address) {
-    const page_entry *pmd = tables_pmd(tables, address);
+page_entry *tables_find_entry(const struct page_tables *tables, vaddr address) {
+    page_entry *pmd = tables_pmd(tables, address);
     if (pmd == NULL || *pmd == 0) {
-        return 0;
+        return NULL;
     }
     if (!entry_is_table(*pmd)) {
-        return *pmd;
+        return pmd;
     }
-    return entry_table(*pmd)->entry[table_index(address, MODEL_PAGE_SHIFT)];
+    return &entry_table(*pmd)->entry[table_index(address, MODEL_PAGE_SHIFT)];
+}
+
+page_entry tables_entry(const struct page_tables *tables, vaddr address) {
+    const page_entry *entry = tables_find_entry(tables, address);
+    return entry == NULL ? 0 : *entry;
 }
 
 /* ---- huge pages' reserve ------------------------------------------------------------------- */

@@ -31,11 +31,15 @@ typedef uint64_t page_entry;
 
 #define PTE_PRESENT ((page_entry)1 << 0)
 #define PTE_WRITE ((page_entry)1 << 1)
+#define PTE_ACCESSED ((page_entry)1 << 5)
+#define PTE_DIRTY ((page_entry)1 << 6)
 #define PTE_HUGE ((page_entry)1 << 7)
 #define PTE_ANON ((page_entry)1 << 9)       /* counts as Anonymous */
 #define PTE_ZERO ((page_entry)1 << 10)      /* the zero page: counts as nothing */
 #define PTE_EXCLUSIVE ((page_entry)1 << 11) /* no other mm has this page: may be made writable */
 #define PTE_GUARD ((page_entry)1 << 52)     /* a marker, not present: every access is a fault */
+#define PTE_SWAP ((page_entry)1 << 53) /* not present: a slot of the swap area instead of a frame */
+#define PTE_COLD ((page_entry)1 << 54) /* of a file's cache: the page is on disk only */
 #define PTE_FRAME_MASK ((((page_entry)1 << 52) - 1) & ~((page_entry)MODEL_PAGE_BYTES - 1))
 
 struct table {
@@ -72,6 +76,15 @@ INLINE struct table *entry_table(page_entry entry) {
 
 INLINE struct pfn entry_frame(page_entry entry) {
     return (struct pfn){(entry & PTE_FRAME_MASK) >> MODEL_PAGE_SHIFT};
+}
+
+/* The slot that an entry with PTE_SWAP leads to, and such an entry. */
+INLINE uint32_t entry_slot(page_entry entry) {
+    return (uint32_t)((entry & PTE_FRAME_MASK) >> MODEL_PAGE_SHIFT);
+}
+
+INLINE page_entry entry_of_slot(uint32_t slot, page_entry flags) {
+    return (page_entry)slot << MODEL_PAGE_SHIFT | PTE_SWAP | flags;
 }
 
 INLINE page_entry entry_of(struct pfn frame, page_entry flags) {
@@ -117,6 +130,9 @@ page_entry *tables_pmd(const struct page_tables *tables, vaddr address);
 /* The entry that maps an address or holds its marker: of a page, or of the huge page that it lies
  * in; 0 when there is none. */
 page_entry tables_entry(const struct page_tables *tables, vaddr address);
+
+/* Where that entry is; NULL when there is no table for it. */
+page_entry *tables_find_entry(const struct page_tables *tables, vaddr address);
 
 /* Counts or gives back the table that a huge page keeps in reserve. */
 void tables_deposit(struct page_tables *tables);

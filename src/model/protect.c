@@ -114,6 +114,19 @@ int mm_protect(struct mm *mm, vaddr start, uint64_t length, uint64_t access) {
 
 /* ---- mlock --------------------------------------------------------------------------------- */
 
+/* Pages that reclaim had put aside may be looked at again. */
+static void make_evictable(struct mm *mm, vaddr start, vaddr end) {
+    if (lru_pages(&mm->machine->ram.lru, LRU_UNEVICTABLE) == 0) {
+        return;
+    }
+    for (vaddr at = start; at < end; at += MODEL_PAGE_BYTES) {
+        page_entry entry = tables_entry(&mm->tables, at);
+        if ((entry & (PTE_PRESENT | PTE_ZERO)) == PTE_PRESENT) {
+            mm_make_evictable(mm->machine, entry_frame(entry));
+        }
+    }
+}
+
 static int lock_part(struct mm *mm, struct vma *vma, vaddr start, vaddr end, bool lock) {
     uint64_t flags = lock ? vma->flags | VMF_LOCKED : vma->flags & ~VMF_LOCKED;
     if (flags == vma->flags) {
@@ -124,6 +137,9 @@ static int lock_part(struct mm *mm, struct vma *vma, vaddr start, vaddr end, boo
     if (error == 0) {
         uint64_t pages = pages_of(end - start);
         mm->locked_pages = lock ? mm->locked_pages + pages : mm->locked_pages - pages;
+        if (!lock) {
+            make_evictable(mm, start, end);
+        }
     }
     return error;
 }

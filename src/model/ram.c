@@ -5,14 +5,20 @@
 #include <errno.h>
 #include <string.h>
 
-int ram_init(struct ram *ram, struct frames *frames, struct model_memory *memory) {
+int ram_init(struct ram *ram, struct frames *frames, uint64_t swap_slots,
+             struct model_memory *memory) {
     size_t pages = frames->pages;
-    ram->frames = frames;
-    ram->mappings = model_alloc_range(memory, pages * sizeof *ram->mappings);
-    ram->huge = model_alloc_range(memory, (pages >> HUGE_ORDER) + 1);
-    ram->written = model_alloc_range(memory, pages);
-    bool made = ram->mappings != NULL && ram->huge != NULL && ram->written != NULL;
-    return made ? 0 : -ENOMEM;
+    *ram = (struct ram){
+        .frames = frames,
+        .mappings = model_alloc_range(memory, pages * sizeof *ram->mappings),
+        .huge = model_alloc_range(memory, (pages >> HUGE_ORDER) + 1),
+        .state = model_alloc_range(memory, pages),
+        .owners = model_alloc_range(memory, pages * sizeof *ram->owners),
+    };
+    bool made =
+        ram->mappings != NULL && ram->huge != NULL && ram->state != NULL && ram->owners != NULL;
+    int error = made ? lru_init(&ram->lru, pages, memory) : -ENOMEM;
+    return error < 0 ? error : swap_init(&ram->swap, swap_slots, pages, memory);
 }
 
 static uint32_t head_of(const struct ram *ram, struct pfn frame) {
@@ -20,18 +26,29 @@ static uint32_t head_of(const struct ram *ram, struct pfn frame) {
     return ram->huge[unit >> HUGE_ORDER] ? unit & ~(uint32_t)(HUGE_PAGES - 1) : unit;
 }
 
-struct pfn ram_take(struct ram *ram, unsigned order) {
-    uint32_t unit =
-        (uint32_t)frames_take(ram->frames, 0, order, FRAME_MOVABLE, FRAME_ORDINARY).number;
-    if (unit == 0) {
-        return (struct pfn){0};
+struct pfn ram_take(struct ram *ram, unsigned order, struct frame_owner owner, enum lru_list list) {
+    struct pfn head = frames_take(ram->frames, 0, order, FRAME_MOVABLE, FRAME_ORDINARY);
+    if (head.number == 0) {
+        return head;
     }
-    ram->mappings[unit] = 1;
-    memset(&ram->written[unit], 0, (size_t)1 << order);
+    ram->mappings[head.number] = 1;
+    memset(&ram->state[head.number], 0, (size_t)1 << order);
+    ram->owners[head.number] = owner;
     if (order == HUGE_ORDER) {
-        ram->huge[unit >> HUGE_ORDER] = 1;
+        ram->huge[head.number >> HUGE_ORDER] = 1;
     }
-    return (struct pfn){unit};
+    lru_put_first(&ram->lru, list, head, (uint64_t)1 << order);
+    return head;
+}
+
+void ram_give(struct ram *ram, struct pfn head) {
+    unsigned order = ram->huge[head.number >> HUGE_ORDER] ? HUGE_ORDER : 0;
+    if (swap_slot_of(&ram->swap, head) != 0) {
+        swap_uncache(&ram->swap, head);
+    }
+    lru_take(&ram->lru, head, (uint64_t)1 << order);
+    ram->huge[head.number >> HUGE_ORDER] = 0;
+    frames_give(ram->frames, 0, head, order);
 }
 
 void ram_share(struct ram *ram, struct pfn frame) {
@@ -39,13 +56,23 @@ void ram_share(struct ram *ram, struct pfn frame) {
 }
 
 void ram_drop(struct ram *ram, struct pfn frame) {
-    uint32_t head = head_of(ram, frame);
-    if (--ram->mappings[head] != 0) {
+    struct pfn head = {head_of(ram, frame)};
+    if (--ram->mappings[head.number] != 0) {
         return;
     }
-    unsigned order = ram->huge[head >> HUGE_ORDER] ? HUGE_ORDER : 0;
-    ram->huge[head >> HUGE_ORDER] = 0;
-    frames_give(ram->frames, 0, (struct pfn){head}, order);
+    swap_slot slot = swap_slot_of(&ram->swap, head);
+    if (slot == 0 || swap_entries(&ram->swap, slot) == 0) {
+        ram_give(ram, head);
+    }
+}
+
+void ram_drop_slot(struct ram *ram, swap_slot slot) {
+    struct pfn copy = swap_frame_of(&ram->swap, slot);
+    swap_drop(&ram->swap, slot);
+    bool unused = copy.number != 0 && swap_entries(&ram->swap, slot) == 0;
+    if (unused && ram->mappings[copy.number] == 0) {
+        ram_give(ram, copy);
+    }
 }
 
 uint32_t ram_mappings(const struct ram *ram, struct pfn frame) {
@@ -60,15 +87,33 @@ struct pfn ram_head(const struct ram *ram, struct pfn frame) {
     return (struct pfn){head_of(ram, frame)};
 }
 
-void ram_split(struct ram *ram, struct pfn head, const bool mapped[HUGE_PAGES]) {
+void ram_split(struct ram *ram, struct pfn head, const uint32_t mappings[HUGE_PAGES]) {
+    enum lru_list list = lru_list_of(&ram->lru, head);
+    struct frame_owner owner = ram->owners[head.number];
+    uint8_t lazy = ram->state[head.number] & FRAME_LAZY;
+    lru_take(&ram->lru, head, HUGE_PAGES);
     ram->huge[head.number >> HUGE_ORDER] = 0;
     for (uint32_t i = 0; i < HUGE_PAGES; i++) {
-        uint32_t unit = (uint32_t)head.number + i;
-        ram->mappings[unit] = mapped[i];
-        if (!mapped[i]) {
-            frames_give(ram->frames, 0, (struct pfn){unit}, 0);
+        struct pfn frame = {head.number + i};
+        ram->mappings[frame.number] = mappings[i];
+        if (mappings[i] == 0) {
+            frames_give(ram->frames, 0, frame, 0);
+            continue;
         }
+        ram->owners[frame.number] = (struct frame_owner){owner.file, owner.index + i};
+        ram_set(ram, frame, lazy);
+        lru_put_last(&ram->lru, list, frame, 1);
     }
+}
+
+void ram_move_first(struct ram *ram, struct pfn head, enum lru_list list) {
+    lru_take(&ram->lru, head, ram_pages(ram, head));
+    lru_put_first(&ram->lru, list, head, ram_pages(ram, head));
+}
+
+void ram_move_last(struct ram *ram, struct pfn head, enum lru_list list) {
+    lru_take(&ram->lru, head, ram_pages(ram, head));
+    lru_put_last(&ram->lru, list, head, ram_pages(ram, head));
 }
 
 uint64_t ram_free_pages(const struct ram *ram) {

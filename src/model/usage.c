@@ -1,8 +1,10 @@
 /* usage.c - what is resident where, and whether the mm agrees with itself.
  * Layer: model (includes base and the buddy core). */
+#include "model/file.h"
 #include "model/mm_internal.h"
 
 static void add_entry(struct vma_usage *usage, page_entry entry) {
+    usage->swap += (entry & PTE_SWAP) != 0 ? MODEL_PAGE_BYTES : 0;
     if ((entry & PTE_PRESENT) == 0 || (entry & PTE_ZERO) != 0) {
         return;
     }
@@ -31,9 +33,23 @@ static void add_range(const struct mm *mm, vaddr start, vaddr end, struct vma_us
     }
 }
 
+/* Shared memory that went to swap: no entry of the mm's leads to it, but it counts here. */
+static uint64_t shared_swap(const struct mm *mm, const struct vma *vma) {
+    uint64_t bytes = 0;
+    uint64_t pages = mm->machine->ram.swap.used > 0 ? vma_pages(vma) : 0;
+    for (uint64_t i = 0; i < pages; i++) {
+        const page_entry *entry = file_entry(vma->file, vma->pgoff + i);
+        bytes += entry != NULL && (*entry & PTE_SWAP) != 0 ? MODEL_PAGE_BYTES : 0;
+    }
+    return bytes;
+}
+
 void mm_vma_usage(const struct mm *mm, const struct vma *vma, struct vma_usage *usage) {
     *usage = (struct vma_usage){0};
     add_range(mm, vma->start, vma->end, usage);
+    if (vma->file != NULL && vma->file->is_shared_memory) {
+        usage->swap += shared_swap(mm, vma);
+    }
 }
 
 /* ---- audit --------------------------------------------------------------------------------- */
@@ -71,6 +87,9 @@ static const char *audit_totals(const struct mm *mm, const struct totals *totals
     }
     if (totals->usage.anonymous != mm->anon_pages << MODEL_PAGE_SHIFT) {
         return "I3: anonymous pages outside VMAs, or miscounted";
+    }
+    if (totals->usage.swap != mm->swap_pages << MODEL_PAGE_SHIFT) {
+        return "I3: swapped pages outside VMAs, or miscounted";
     }
     return totals->usage.rss == (mm->anon_pages + mm->file_pages) << MODEL_PAGE_SHIFT
                ? NULL

@@ -5,6 +5,10 @@
 /* ---- one entry ----------------------------------------------------------------------------- */
 
 void mm_drop_entry(struct mm *mm, page_entry entry) {
+    if ((entry & PTE_SWAP) != 0) {
+        mm->swap_pages--;
+        ram_drop_slot(&mm->machine->ram, entry_slot(entry));
+    }
     if ((entry & PTE_PRESENT) == 0 || (entry & PTE_ZERO) != 0) {
         return;
     }

@@ -1,8 +1,9 @@
 /* test_mm.c - modelled processes on a machine with little memory, under both indexes: random calls
  * and touches with audits of the mm, the frames and the slabs; everything is given back at the end.
  * What each call must do is compared with the running kernel by `arenite model check`; here it is
- * what a running kernel cannot show, and what happens when frames run out.
+ * what a running kernel cannot show, and what happens when frames run out: swap, and killing.
  * ARENITE_TEST_STEPS sets how many operations each life has. */
+#include "model/file.h"
 #include "model/host.h"
 #include "model/mm.h"
 
@@ -17,14 +18,17 @@
 
 #define WINDOW ((vaddr)1 << 40)
 #define WINDOW_PAGES 512
+#define FILE_PAGES 64
 
 struct world {
     struct machine machine;
     struct mm mms[2]; /* a process and, at times, its child */
     bool has_child;
+    struct model_file *file; /* that some mappings are of */
     struct random_source random;
     size_t refused;
-    size_t killed; /* touches that no frame was left for */
+    size_t touched;
+    size_t killed; /* processes that the OOM killer took */
 };
 
 static struct world world;
@@ -37,12 +41,19 @@ static const struct mm_layout layout = {
     .stack_top = ((vaddr)1 << 47) - ((vaddr)1 << 29),
 };
 
-static void world_init(enum index_kind kind, uint64_t pages) {
+static void world_init_with_swap(enum index_kind kind, uint64_t pages, uint64_t swap_pages) {
     static const struct model_chunks chunks = {host_map, host_unmap};
-    const struct personality personality = personality_default(pages);
+    struct personality personality = personality_default(pages);
+    personality.swap_pages = swap_pages;
     memset(&world, 0, sizeof world);
     assert_int_equal(machine_init(&world.machine, &personality, kind, pages, &chunks), 0);
     assert_int_equal(mm_init(&world.mms[0], &world.machine, &layout), 0);
+    world.file = file_new(&world.machine, FILE_PAGES, false);
+    assert_non_null(world.file);
+}
+
+static void world_init(enum index_kind kind, uint64_t pages) {
+    world_init_with_swap(kind, pages, 0);
 }
 
 static void expect_sound(const char *broken) {
@@ -56,7 +67,7 @@ static void world_audit(void) {
     expect_sound(world.has_child ? mm_audit(&world.mms[1]) : NULL);
     expect_sound(kmem_cache_audit(&world.machine.vma_cache));
     expect_sound(kmem_cache_audit(&world.machine.node_cache));
-    expect_sound(frames_audit(&world.machine.frames));
+    expect_sound(machine_audit(&world.machine));
     size_t vmas = vma_index_count(&world.mms[0].index);
     vmas += world.has_child ? vma_index_count(&world.mms[1].index) : 0;
     assert_int_equal(world.machine.vma_cache.held, vmas);
@@ -74,8 +85,10 @@ static void world_destroy(void) {
         end_child();
     }
     mm_destroy(&world.mms[0]);
+    file_release(&world.machine, world.file);
     assert_int_equal(world.machine.vma_cache.held, 0);
     assert_int_equal(world.machine.node_cache.held, 0);
+    assert_int_equal(world.machine.ram.swap.used, 0);
     kmem_cache_shrink(&world.machine.vma_cache);
     kmem_cache_shrink(&world.machine.node_cache);
     assert_int_equal(frames_free_pages(&world.machine.frames), world.machine.frames.pages - 1);
@@ -113,6 +126,12 @@ static void map(struct mm *mm) {
         .access = random_access(),
         .flags = random_below(&world.random, 4) > 0 ? MAP_REQUEST_FIXED : 0,
     };
+    if (random_below(&world.random, 6) == 0) {
+        request.file = world.file;
+        request.file_page = random_below(&world.random, FILE_PAGES / 2);
+    } else if (random_below(&world.random, 6) == 0) {
+        request.flags |= MAP_REQUEST_SHARED;
+    }
     vaddr place = 0;
     int status = mm_map(mm, &request, &place);
     note(status);
@@ -126,14 +145,15 @@ static void touch(struct mm *mm) {
     bool write = random_below(&world.random, 3) > 0;
     for (uint64_t offset = 0; offset < range.length; offset += MODEL_PAGE_BYTES) {
         enum fault_signal signal = mm_access(mm, range.start + offset, write);
-        assert_true(signal != FAULT_BUS);
-        world.killed += signal == FAULT_OOM;
+        /* Beyond the end of the file, FAULT_BUS. */
+        world.touched += signal == FAULT_NO_SIGNAL;
     }
 }
 
 static void change(struct mm *mm) {
     static const enum advice advices[] = {ADVICE_DONTNEED,   ADVICE_FREE,     ADVICE_HUGEPAGE,
-                                          ADVICE_NOHUGEPAGE, ADVICE_DONTFORK, ADVICE_DOFORK};
+                                          ADVICE_NOHUGEPAGE, ADVICE_DONTFORK, ADVICE_DOFORK,
+                                          ADVICE_PAGEOUT,    ADVICE_COLD,     ADVICE_COLLAPSE};
     struct range range = random_range();
     size_t advice = random_below(&world.random, sizeof advices / sizeof advices[0]);
     switch (random_below(&world.random, 3)) {
@@ -159,6 +179,19 @@ static void fork_or_end(void) {
     world.has_child = status == 0;
 }
 
+/* Somebody else takes the place of a process that was killed. */
+static void replace_killed(void) {
+    if (world.has_child && world.mms[1].killed) {
+        end_child();
+        world.killed++;
+    }
+    if (world.mms[0].killed) {
+        mm_destroy(&world.mms[0]);
+        assert_int_equal(mm_init(&world.mms[0], &world.machine, &layout), 0);
+        world.killed++;
+    }
+}
+
 static void live_step(void) {
     struct mm *mm = &world.mms[world.has_child ? random_below(&world.random, 2) : 0];
     size_t choice = random_below(&world.random, 40);
@@ -173,11 +206,11 @@ static void live_step(void) {
     }
 }
 
-static void live(enum index_kind kind, uint64_t pages, const char *name) {
-    world_init(kind, pages);
+static void live(const char *name) {
     world.random = random_start(name);
     for (size_t step = 0; step < random_steps(4000); step++) {
         live_step();
+        replace_killed();
         if (step % 16 == 0) {
             world_audit();
         }
@@ -185,14 +218,33 @@ static void live(enum index_kind kind, uint64_t pages, const char *name) {
 }
 
 static void test_enough_memory(void **state) {
-    live(*(enum index_kind *)*state, 8192, "enough memory");
+    world_init(*(enum index_kind *)*state, 8192);
+    live("enough memory");
     assert_int_equal(world.refused, 0);
     assert_int_equal(world.killed, 0);
     world_destroy();
 }
 
 static void test_little_memory(void **state) {
-    live(*(enum index_kind *)*state, 200, "little memory");
+    world_init(*(enum index_kind *)*state, 200);
+    live("little memory");
+    assert_true(world.killed > 0);
+    assert_int_equal(world.machine.last_kill.kills, world.killed);
+    world_destroy();
+}
+
+/* Neither process ever needs more than there is, in memory and swap together. */
+static void test_enough_swap(void **state) {
+    world_init_with_swap(*(enum index_kind *)*state, 400, 4 * WINDOW_PAGES);
+    live("enough swap");
+    assert_int_equal(world.killed, 0);
+    assert_true(world.machine.ram.swap.pages_out > 0 && world.machine.ram.swap.pages_in > 0);
+    world_destroy();
+}
+
+static void test_little_swap(void **state) {
+    world_init_with_swap(*(enum index_kind *)*state, 200, 40);
+    live("little swap");
     assert_true(world.killed > 0);
     world_destroy();
 }
@@ -214,8 +266,10 @@ static void test_tables_take_all(void **state) {
     }
     assert_true(at < place + request.length);
     assert_int_equal(frames_free_pages(&world.machine.frames), 0);
+    assert_true(world.mms[0].killed);
     expect_sound(mm_audit(&world.mms[0]));
-    assert_int_equal(mm_unmap(&world.mms[0], place, request.length), 0);
+    mm_destroy(&world.mms[0]);
+    assert_int_equal(mm_init(&world.mms[0], &world.machine, &layout), 0);
     assert_int_equal(mm_map(&world.mms[0], &request, &place), 0);
     assert_int_equal(mm_access(&world.mms[0], at, false), FAULT_NO_SIGNAL);
     world_destroy();
@@ -248,6 +302,8 @@ static enum index_kind rbtree = INDEX_RBTREE;
 #define TESTS_OF(kind)                                            \
     cmocka_unit_test_prestate(test_enough_memory, &(kind)),       \
         cmocka_unit_test_prestate(test_little_memory, &(kind)),   \
+        cmocka_unit_test_prestate(test_enough_swap, &(kind)),     \
+        cmocka_unit_test_prestate(test_little_swap, &(kind)),     \
         cmocka_unit_test_prestate(test_tables_take_all, &(kind)), \
         cmocka_unit_test_prestate(test_slabinfo_counts_vmas, &(kind))
 
