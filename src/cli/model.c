@@ -15,6 +15,8 @@ const char model_help[] =
     "       arenite model check FILE [--layout topdown|bottomup] [--index maple|rbtree]\n"
     "       arenite model check --random [--scripts N] [--ops M] [--seed S]\n"
     "       arenite model walk FILE ADDRESS\n"
+    "       arenite model demo overcommit|coldpages|forkcow|stack|threads|two-megabytes\n"
+    "                     [--ram SIZE] [--swap SIZE] [--json]\n"
     "\n"
     "run    runs a script of memory operations in a model of the Linux kernel and shows after "
     "each\n"
@@ -26,6 +28,7 @@ const char model_help[] =
     "       Ends in `N scripts, M operations, K mismatches`; exit status 0 only for K = 0.\n"
     "walk   runs a script in the model and draws how ADDRESS (a number, or a place of the script)\n"
     "       is translated after it, level by level.\n"
+    "demo   an experiment on a model machine of any size (12G), told step by step.\n"
     "\n"
     "FILE `-` is standard input. docs/model.md explains the script language, and what is exact "
     "and\n"
@@ -171,13 +174,18 @@ static int walk_subverb(const struct model_options *options, char **argv) {
                : model_walk(options);
 }
 
+static int demo_subverb(const struct model_options *options, char **argv) {
+    (void)argv;
+    return model_demo(options);
+}
+
 static const struct subverb subverbs[] = {
-    {"run", run_subverb}, {"check", check_subverb}, {"walk", walk_subverb}};
+    {"run", run_subverb}, {"check", check_subverb}, {"walk", walk_subverb}, {"demo", demo_subverb}};
 
 int model_verb(int argc, char **argv) {
     struct model_options options = {.scripts = 100, .ops = 60, .seed = 1};
     if (argc < 2) {
-        return say_usage("model", "model: run, check or walk is missing");
+        return say_usage("model", "model: run, check, walk or demo is missing");
     }
     for (size_t i = 0; i < sizeof subverbs / sizeof subverbs[0]; i++) {
         if (strcmp(argv[1], subverbs[i].name) == 0) {

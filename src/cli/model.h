@@ -31,6 +31,9 @@ int model_check(const struct model_options *options, char **argv);
 /* Runs a script in the model and draws how an address is translated then. */
 int model_walk(const struct model_options *options);
 
+/* Plays the demo that options->file names. */
+int model_demo(const struct model_options *options);
+
 /* Says where a script is wrong. */
 void model_say_bad_line(const struct script *script, const char *path);
 

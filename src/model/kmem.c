@@ -214,13 +214,16 @@ size_t kmem_cache_shrink(struct kmem_cache *cache) {
 void *kmem_page_take(struct kmem *kmem) {
     struct pfn frame =
         frames_take(kmem->frames, kmem->processor, 0, FRAME_UNMOVABLE, kmem->urgency);
-    return frame.number == 0
-               ? NULL
-               : memset(kmem->base + (frame.number << MODEL_PAGE_SHIFT), 0, MODEL_PAGE_BYTES);
+    if (frame.number == 0) {
+        return NULL;
+    }
+    kmem->table_pages++;
+    return memset(kmem->base + (frame.number << MODEL_PAGE_SHIFT), 0, MODEL_PAGE_BYTES);
 }
 
 void kmem_page_give(struct kmem *kmem, void *page) {
     uint64_t number = (uint64_t)((char *)page - kmem->base) >> MODEL_PAGE_SHIFT;
+    kmem->table_pages--;
     frames_give(kmem->frames, kmem->processor, (struct pfn){number}, 0);
 }
 

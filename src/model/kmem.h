@@ -46,6 +46,7 @@ struct kmem {
     struct pool records;      /* struct kmem_slab: the kernel has them in its page records */
     struct kmem_cache *caches;
     unsigned processor;         /* who takes and gives now */
+    uint64_t table_pages;       /* single frames that are out: page tables */
     enum frame_urgency urgency; /* how deep slabs and pages may go */
 };
 

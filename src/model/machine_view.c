@@ -7,6 +7,42 @@
 
 #include <inttypes.h>
 
+/* ---- where the frames are ------------------------------------------------------------------ */
+
+/* What mlock holds apart was anonymous or a file's. */
+static void add_unevictable(const struct ram *ram, struct frame_shares *shares) {
+    struct pfn head = {ram->lru.ends[LRU_UNEVICTABLE].first};
+    for (; head.number != 0; head.number = ram->lru.next[head.number]) {
+        const struct model_file *file = ram->owners[head.number].file;
+        bool anon = file == NULL || file->is_shared_memory;
+        *(anon ? &shares->anon : &shares->file) += ram_pages(ram, head);
+    }
+}
+
+struct frame_shares machine_shares(const struct machine *machine) {
+    const struct lru *lru = &machine->ram.lru;
+    struct frame_shares shares = {
+        .total = machine->frames.pages,
+        .free = frames_free_pages(&machine->frames),
+        .anon = lru_pages(lru, LRU_INACTIVE_ANON) + lru_pages(lru, LRU_ACTIVE_ANON),
+        .file = lru_pages(lru, LRU_INACTIVE_FILE) + lru_pages(lru, LRU_ACTIVE_FILE),
+        .tables = machine->kmem.table_pages,
+        .unused = 1,
+    };
+    add_unevictable(&machine->ram, &shares);
+    for (const struct kmem_cache *cache = machine->kmem.caches; cache != NULL;
+         cache = cache->next) {
+        shares.slabs += cache->slabs << cache->order;
+    }
+    return shares;
+}
+
+static bool shares_add_up(const struct machine *machine) {
+    const struct frame_shares shares = machine_shares(machine);
+    return shares.free + shares.anon + shares.file + shares.tables + shares.slabs + shares.unused ==
+           shares.total;
+}
+
 /* ---- /proc/meminfo ------------------------------------------------------------------------- */
 
 static void add_line(struct model_text *out, const char *name, uint64_t pages) {
@@ -125,6 +161,9 @@ const char *machine_audit(struct machine *machine) {
     const char *broken = frames_audit(&machine->frames);
     for (int list = LRU_INACTIVE_ANON; list < LRU_LISTS && broken == NULL; list++) {
         broken = audit_list(machine, (enum lru_list)list);
+    }
+    if (broken == NULL && !shares_add_up(machine)) {
+        broken = "frames that are neither free nor anybody's";
     }
     return broken == NULL ? audit_swap(machine) : broken;
 }

@@ -174,6 +174,19 @@ struct vma_usage { /* bytes, as smaps shows them in kB */
 
 void mm_vma_usage(const struct mm *mm, const struct vma *vma, struct vma_usage *usage);
 
+/* Where every frame of the machine is: they add up to all of them. */
+struct frame_shares { /* pages */
+    uint64_t total;
+    uint64_t free;
+    uint64_t anon; /* private, and shared memory; on its way to or from swap too */
+    uint64_t file;
+    uint64_t tables; /* page tables, and those of file caches */
+    uint64_t slabs;
+    uint64_t unused; /* frame 0 */
+};
+
+struct frame_shares machine_shares(const struct machine *machine);
+
 /* /proc/meminfo of the machine, as far as it is modelled; as snprintf. */
 size_t machine_meminfo(const struct machine *machine, char *text, size_t size);
 
