@@ -14,7 +14,7 @@
 API_EXPORT_WEAK int API(malloc_trim)(size_t pad_bytes) {
     start_ensure();
     bool outermost = operation_enter();
-    bool released = outermost && thread_reclaim(thread_attach_bare(), pad_bytes);
+    bool released = outermost && thread_reclaim(thread_attach_bare(), pad_bytes).pages;
     operation_leave();
     return released ? 1 : 0;
 }

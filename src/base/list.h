@@ -53,6 +53,15 @@ INLINE void list_replace(struct list_link *old, struct list_link *link) {
     old->pointed_by = NULL;
 }
 
+/* All links go to an empty list. */
+INLINE void list_move(struct list *from, struct list *to) {
+    to->first = from->first;
+    if (to->first != NULL) {
+        to->first->pointed_by = &to->first;
+    }
+    from->first = NULL;
+}
+
 INLINE void list_take(struct list_link *link) {
     *link->pointed_by = link->next;
     if (link->next != NULL) {

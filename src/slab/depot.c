@@ -4,7 +4,11 @@
 
 #include "os/lock.h"
 #include "pages/meta.h"
+#include "pages/retention.h"
 #include "slab/holes.h"
+
+/* A slab of which this part is in use, or less, is nearly empty. */
+#define NEARLY_EMPTY_SHARE 8
 
 /* Touched memory in empty slabs that wait for the next thread. */
 #define KEEP_EMPTY_BYTES ((size_t)1024 * 1024)
@@ -160,8 +164,14 @@ static void set_owner(struct slab *slab, struct thread *owner) {
     __atomic_store_n(&slab->owner, owner, __ATOMIC_RELEASE);
 }
 
+/* Looked at when it is nearly empty, and then each time half of what was left has been freed. */
+static int32_t give_floor(const struct slab *slab) {
+    int32_t live = (int32_t)slab_live(slab), nearly_empty = slab->capacity / NEARLY_EMPTY_SHARE;
+    return slab->holes == NULL && live > nearly_empty ? nearly_empty : live / 2;
+}
+
 void depot_give(struct slab *slab) {
-    slab_set_floor(slab, 0);
+    slab_set_floor(slab, give_floor(slab));
     slab->state = SLAB_FULL;
     if (has_room(slab)) {
         slab->state = SLAB_PARTIAL;
@@ -213,22 +223,59 @@ struct slab *depot_adopt(struct thread *owner, size_t class_index, bool *had_hol
     return slab;
 }
 
-bool depot_give_with_holes(struct slab *slab) {
-    struct slab_holes *holes = take_holes();
-    if (holes == NULL) {
-        return false;
-    }
-    if (!slab_make_holes(slab, holes)) {
+/* By the owner. */
+static bool make_holes(struct slab *slab, size_t least_pages) {
+    struct slab_holes *holes = slab->holes != NULL ? slab->holes : take_holes();
+    size_t pages = holes != NULL ? slab_make_holes(slab, holes, least_pages) : 0;
+    if (pages == 0 && holes != NULL && holes != slab->holes) {
         put_holes(holes);
-        return false;
     }
-    __atomic_add_fetch(&holes_pages, holes->page_count, __ATOMIC_RELAXED);
-    __atomic_store_n(&slab->holes, holes, __ATOMIC_RELEASE);
-    list_take(&slab->link);
+    __atomic_add_fetch(&holes_pages, pages, __ATOMIC_RELAXED);
+    return pages != 0;
+}
+
+static void give_back_to_depot(struct slab *slab) {
     depot_lock();
     depot_give(slab);
     depot_unlock();
+}
+
+bool depot_give_with_holes(struct slab *slab, size_t least_pages) {
+    if (!make_holes(slab, least_pages)) {
+        return false;
+    }
+    list_take(&slab->link);
+    give_back_to_depot(slab);
     return true;
+}
+
+static void own_all(const struct list *list, struct thread *thread) {
+    for (struct list_link *link = list->first; link != NULL; link = link->next) {
+        set_owner(LIST_ELEMENT(link, struct slab, link), thread);
+    }
+}
+
+/* What others free into these slabs meanwhile comes to the thread's inbox, and is sent on. */
+static bool make_holes_in_class(struct thread *thread, size_t class_index) {
+    bool any = false;
+    struct list mine = {NULL};
+    depot_lock();
+    list_move(&partial[class_index], &mine);
+    own_all(&mine, thread);
+    depot_unlock();
+    for (struct slab *slab = take_from(&mine); slab != NULL; slab = take_from(&mine)) {
+        any |= make_holes(slab, 1);
+        give_back_to_depot(slab);
+    }
+    return any;
+}
+
+bool depot_make_holes(struct thread *thread) {
+    bool any = false;
+    for (size_t i = 1; i < SLAB_CLASSES; i++) {
+        any |= make_holes_in_class(thread, i);
+    }
+    return any;
 }
 
 static struct slab *take_any_empty(void) {
@@ -256,20 +303,39 @@ static void mend_torn(struct slab *slab) {
     depot_give(slab);
 }
 
-struct slab *depot_free(struct slab *slab, struct slot *slot) {
+struct slab *depot_free(struct thread *thread, struct slab *slab, struct slot *slot) {
     if (slab->owner == depot_torn) {
         mend_torn(slab);
     }
-    bool is_empty = slab_push(slab, slot);
+    bool is_due = slab_push(slab, slot);
     if (slab->state == SLAB_FULL) {
         slab->state = SLAB_PARTIAL;
         list_put_first(&partial[slab->class_index], &slab->link);
     }
-    if (!is_empty) {
+    if (!is_due) {
+        return NULL;
+    }
+    if (slab_live(slab) != 0 && thread == NULL) {
+        slab_set_floor(slab, give_floor(slab));
         return NULL;
     }
     list_take(&slab->link);
+    if (slab_live(slab) != 0) {
+        set_owner(slab, thread);
+    }
     return slab;
+}
+
+/* Who takes granules again soon would take these pages again, too. */
+void depot_settle(struct slab *slab) {
+    if (slab_live(slab) == 0) {
+        depot_release(slab);
+        return;
+    }
+    if (page_heap_earned() <= RETENTION_BASE_BYTES) {
+        make_holes(slab, DEPOT_HOLES_PAGES);
+    }
+    give_back_to_depot(slab);
 }
 
 /* ---- audit and fork ------------------------------------------------------------------------- */

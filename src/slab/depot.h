@@ -50,9 +50,17 @@ struct slab *depot_adopt(struct thread *owner, size_t class_index, bool *had_hol
 /* Takes over a slab with live slots from the calling thread; under the lock. */
 void depot_give(struct slab *slab);
 
+/* Fewer pages are not worth the way through the depot. */
+#define DEPOT_HOLES_PAGES 4
+
 /* Takes over a partly used slab that stands on its owner's list, without the pages that only free
- * slots lie on; false, with nothing changed, when these are few. Not under the lock. */
-bool depot_give_with_holes(struct slab *slab);
+ * slots lie on; false, with nothing changed, when these are fewer than least_pages. Not under the
+ * lock. */
+bool depot_give_with_holes(struct slab *slab, size_t least_pages);
+
+/* Looks through all partly used slabs of the depot again, which are the calling thread's meanwhile;
+ * true when pages went back. Not under the lock; the thread must be attached. */
+bool depot_make_holes(struct thread *thread);
 /* Pages that slabs do not have because of their holes. */
 size_t depot_holes_bytes(void);
 
@@ -63,8 +71,11 @@ bool depot_give_empty(struct slab *slab);
 bool depot_trim(void);
 
 /* Frees a slot of a slab that is the depot's (or torn); under the lock. Returns the slab if it is
- * empty now: the caller releases it without the lock. */
-struct slab *depot_free(struct slab *slab, struct slot *slot);
+ * the caller's now, to be settled without the lock: it came to be empty or nearly so, or half of
+ * what was left then is free. NULL for a thread: only an empty one is passed on. */
+struct slab *depot_free(struct thread *thread, struct slab *slab, struct slot *slot);
+/* Gives an empty slab's granules back; else more of its pages, and the slab to the depot again. */
+void depot_settle(struct slab *slab);
 
 /* The slab whose granule an address lies in, or a record of zeros. Any address is safe. */
 INLINE struct slab *slab_at(const void *address) {

@@ -6,9 +6,6 @@
 
 #include "os/os.h"
 
-/* Fewer pages are not worth the way through the depot. */
-#define HOLES_MIN_PAGES 4
-
 #define SLOT_WORDS (SLAB_SPAN_MAX_BYTES / SLAB_STEP_BYTES / 64)
 
 /* Which slots are free, by index. */
@@ -65,9 +62,19 @@ static bool are_free(const struct slab *slab, const struct free_slots *found, ui
     return true;
 }
 
-static size_t find_pages(const struct slab *slab, const struct free_slots *found,
-                         struct slab_holes *holes) {
-    size_t page = os_page_bytes(), count = 0;
+/* Slots that earlier holes hide are free, too. */
+static void add_hidden(const struct slab *slab, const struct slab_holes *holes,
+                       struct free_slots *found) {
+    for (size_t index = 0; index < slab->carved; index++) {
+        if (bit_is_set(holes->pages, page_of(slab, slot_at(slab, index)))) {
+            found->words[index / 64] |= UINT64_C(1) << index % 64;
+        }
+    }
+}
+
+static void find_pages(const struct slab *slab, const struct free_slots *found,
+                       struct slab_holes *holes) {
+    size_t page = os_page_bytes();
     uintptr_t end = slab->origin + slab_carved_bytes(slab);
     *holes = (struct slab_holes){.hidden = 0};
     uintptr_t first = align_down(slab->origin, page);
@@ -75,11 +82,9 @@ static size_t find_pages(const struct slab *slab, const struct free_slots *found
         if (are_free(slab, found, at, at + page)) {
             size_t index = page_of(slab, at);
             holes->pages[index / 64] |= UINT64_C(1) << index % 64;
-            count++;
+            holes->page_count++;
         }
     }
-    holes->page_count = (uint32_t)count;
-    return count;
 }
 
 /* In ascending order; slots on pages of holes are left out. */
@@ -101,12 +106,22 @@ static void relink(struct slab *slab, const struct free_slots *found, struct sla
     slab->free = (struct slot *)after;
 }
 
+/* Others may look at the record meanwhile, and must find a slot there before its tag goes. */
+static void publish(struct slab *slab, struct slab_holes *holes, const struct slab_holes *now) {
+    for (size_t i = 0; i < HOLES_WORDS; i++) {
+        __atomic_store_n(&holes->pages[i], now->pages[i], __ATOMIC_RELAXED);
+    }
+    holes->hidden = now->hidden;
+    holes->page_count = now->page_count;
+    __atomic_store_n(&slab->holes, holes, __ATOMIC_RELEASE);
+}
+
 /* Runs of pages with one call each. What the kernel refuses stays resident, and hidden. */
-static void give_back(const struct slab *slab, const struct slab_holes *holes) {
+static void give_back(const struct slab *slab, const uint64_t *pages_out) {
     size_t page = os_page_bytes(), pages = slab->span_bytes / page;
     for (size_t first = 0; first < pages; first++) {
         size_t past = first;
-        while (past < pages && bit_is_set(holes->pages, past)) {
+        while (past < pages && bit_is_set(pages_out, past)) {
             past++;
         }
         if (past != first) {
@@ -116,15 +131,27 @@ static void give_back(const struct slab *slab, const struct slab_holes *holes) {
     }
 }
 
-bool slab_make_holes(struct slab *slab, struct slab_holes *holes) {
+size_t slab_make_holes(struct slab *slab, struct slab_holes *holes, size_t least_pages) {
+    const struct slab_holes none = {.hidden = 0};
+    const struct slab_holes former = slab->holes != NULL ? *slab->holes : none;
     struct free_slots found;
-    if (slab_live(slab) == 0 || !find_free_slots(slab, &found) ||
-        find_pages(slab, &found, holes) < HOLES_MIN_PAGES) {
-        return false;
+    struct slab_holes now;
+    if (slab_live(slab) == 0 || !find_free_slots(slab, &found)) {
+        return 0;
     }
-    relink(slab, &found, holes);
-    give_back(slab, holes);
-    return true;
+    add_hidden(slab, &former, &found);
+    find_pages(slab, &found, &now);
+    size_t added = now.page_count - former.page_count;
+    if (added < least_pages || added == 0) {
+        return 0;
+    }
+    relink(slab, &found, &now);
+    publish(slab, holes, &now);
+    for (size_t i = 0; i < HOLES_WORDS; i++) {
+        now.pages[i] &= ~former.pages[i];
+    }
+    give_back(slab, now.pages);
+    return added;
 }
 
 void slab_fill_holes(struct slab *slab) {

@@ -9,6 +9,8 @@
  *      | guard, live | free | free | live, free | free | ...      pages of the slab
  *                    |<-- hole --->|            |<hole>|          free slots there are hidden
  *
+ * A slab can be looked through again: what has become free meanwhile is added to its holes.
+ *
  * Hidden slots do not carry the tag that tells a second free of them, so a slab with holes belongs
  * to the depot, where every free takes the long way and looks here.
  *
@@ -20,17 +22,19 @@
 #include "slab/slab.h"
 
 #define HOLES_PAGES_MAX (SLAB_SPAN_MAX_BYTES / 4096)
+#define HOLES_WORDS ((HOLES_PAGES_MAX + 63) / 64)
 
 struct slab_holes {
     struct slab_holes *next; /* unused records */
     uint32_t hidden;         /* slots */
     uint32_t page_count;     /* given back */
-    uint64_t pages[(HOLES_PAGES_MAX + 63) / 64];
+    uint64_t pages[HOLES_WORDS];
 };
 
-/* Gives back the pages of a slab without anything in use on them, and notes them in `holes`; false,
- * with nothing changed, when that would be few. By the owner. */
-bool slab_make_holes(struct slab *slab, struct slab_holes *holes);
+/* Gives back the pages of a slab without anything in use on them, and notes them in `holes`: an
+ * unused record, or the slab's own. Returns how many there were; 0, with nothing changed, when
+ * there would be fewer than least_pages. By the owner. */
+size_t slab_make_holes(struct slab *slab, struct slab_holes *holes, size_t least_pages);
 
 /* Links the hidden slots in again. By the owner. */
 void slab_fill_holes(struct slab *slab);

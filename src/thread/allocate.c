@@ -156,7 +156,7 @@ INLINE void *alloc_or_lone(const struct request *request) {
         chunk = large_map(thread, request->bytes);
     }
     chunk = chunk != NULL ? chunk : alloc_for(thread, request);
-    if (UNLIKELY(chunk == NULL) && params.slabs && thread_reclaim(thread, 0)) {
+    if (UNLIKELY(chunk == NULL) && params.slabs && thread_reclaim(thread, 0).any) {
         chunk = alloc_for(thread, request);
     }
     if (UNLIKELY(chunk != NULL && chunk_is_mmapped(chunk))) {

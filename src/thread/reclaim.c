@@ -10,14 +10,22 @@
 #include "thread/remote.h"
 #include "thread/slabs.h"
 
-bool thread_reclaim(struct thread *thread, size_t pad_bytes) {
-    bool released = remote_collect(thread);
-    released |= thread_flush_medium(thread);
-    released |= large_release(thread);
-    released |= slabs_trim(thread);
-    released |= slabs_make_holes(thread, true);
-    released |= depot_trim();
-    released |= page_heap_purge(0) != 0;
-    released |= page_heap_release_empty() != 0;
-    return trim_all(pad_bytes) || released;
+/* Pages between slots in use: of the thread's slabs, which go to the depot, and of all there. */
+static bool give_back_slabs(struct thread *thread) {
+    bool given = slabs_make_holes(thread, true);
+    return (thread->attached != 0 && depot_make_holes(thread)) || given;
+}
+
+struct reclaimed thread_reclaim(struct thread *thread, size_t pad_bytes) {
+    struct reclaimed reclaimed = {.any = remote_collect(thread)};
+    reclaimed.any |= thread_flush_medium(thread);
+    reclaimed.pages |= large_release(thread);
+    reclaimed.any |= slabs_trim(thread);
+    reclaimed.any |= depot_trim();
+    reclaimed.pages |= give_back_slabs(thread);
+    reclaimed.pages |= page_heap_purge(0) != 0;
+    reclaimed.any |= page_heap_release_empty() != 0;
+    reclaimed.pages |= trim_all(pad_bytes);
+    reclaimed.any |= reclaimed.pages;
+    return reclaimed;
 }

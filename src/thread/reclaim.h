@@ -5,9 +5,14 @@
 
 #include "thread/thread.h"
 
+struct reclaimed {
+    bool any;   /* something let go of memory: a request that was refused may be served now */
+    bool pages; /* memory went back to the kernel */
+};
+
 /* What other threads freed of this one's, its lists, cached blocks and empty slabs, the depot's,
- * all that page heaps and arenas keep. pad_bytes stay at the end of each arena. True when memory
- * went back to the kernel. Inside an operation that waits for locks, and holds none. */
-bool thread_reclaim(struct thread *thread, size_t pad_bytes);
+ * pages between slots in use, all that page heaps and arenas keep. pad_bytes stay at the end of
+ * each arena. Inside an operation that waits for locks, and holds none. */
+struct reclaimed thread_reclaim(struct thread *thread, size_t pad_bytes);
 
 #endif

@@ -2,6 +2,7 @@
  * Layer: thread (includes slab and below). */
 #include "thread/remote.h"
 
+#include "os/os.h"
 #include "os/report.h"
 #include "thread/slabs.h"
 
@@ -41,12 +42,13 @@ static bool push_inbox(struct thread *owner, struct slot *first, struct slot *la
 
 /* To the depot if the slab is its. False when it belongs to a thread by now. */
 static bool free_in_depot(struct slab *slab, struct slot *slot) {
+    struct thread *thread = thread_own->attached != 0 ? thread_own : NULL;
     depot_lock();
     bool is_its = is_depots(owner_of(slab));
-    struct slab *empty = is_its ? depot_free(slab, slot) : NULL;
+    struct slab *due = is_its ? depot_free(thread, slab, slot) : NULL;
     depot_unlock();
-    if (empty != NULL) {
-        depot_release(empty);
+    if (due != NULL) {
+        depot_settle(due);
     }
     return is_its;
 }
@@ -107,12 +109,29 @@ static struct outgoing *batch_for(struct thread *thread, struct thread *owner) {
     return batch;
 }
 
+/* An owner that sleeps does not collect: what waits for it beyond a bound waits without the whole
+ * pages inside of large slots. Nobody else may touch a slot on its way. */
+static void drop_pages(const struct thread *owner, const struct slab *slab, struct slot *slot) {
+    size_t page = os_page_bytes();
+    uintptr_t first = align_up((uintptr_t)(slot + 1), page);
+    uintptr_t end = align_down((uintptr_t)slot + slab->slot_bytes, page);
+    size_t waiting = is_depots(owner) ? 0 : __atomic_load_n(&owner->inbox_bytes, __ATOMIC_RELAXED);
+    bool is_much = waiting > REMOTE_WAITING_BYTES && waiting <= SIZE_MAX / 2; /* not below 0 */
+    if (is_much && first < end) {
+        (void)os_purge((void *)first, end - first);
+    }
+}
+
 void remote_free(struct thread *thread, struct slab *slab, struct slot *slot) {
     if (thread->attached == 0) {
         send_one(slot);
         return;
     }
-    struct outgoing *batch = batch_for(thread, owner_of(slab));
+    struct thread *owner = owner_of(slab);
+    if (slab->slot_bytes >= REMOTE_LARGE_BYTES) {
+        drop_pages(owner, slab, slot);
+    }
+    struct outgoing *batch = batch_for(thread, owner);
     if (batch->bytes == 0) {
         batch->last = slot;
     }

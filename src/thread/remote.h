@@ -23,7 +23,9 @@
  * stored it, and any other value leads here, where a stale one costs a detour but no harm. The
  * depot's lock orders every change of owner.
  * I1: a slot is in its slab's list, or live, or in exactly one batch or inbox.
- * I2: at most OUTGOING_WAYS * REMOTE_BATCH_BYTES wait in one thread's batches. */
+ * I2: at most OUTGOING_WAYS * REMOTE_BATCH_BYTES wait in one thread's batches.
+ * I3: beyond REMOTE_WAITING_BYTES, slots of REMOTE_LARGE_BYTES and more wait in an inbox without
+ *     the whole pages inside of them. */
 #ifndef ARENITE_THREAD_REMOTE_H
 #define ARENITE_THREAD_REMOTE_H
 
@@ -31,6 +33,9 @@
 
 #define REMOTE_BATCH_BYTES ((size_t)16 * 1024)
 #define REMOTE_CLOSED ((struct slot *)1)
+/* What may wait in an inbox with all its pages, and from which size on slots wait without. */
+#define REMOTE_WAITING_BYTES ((size_t)1024 * 1024)
+#define REMOTE_LARGE_BYTES ((size_t)8 * 1024)
 
 /* Slots that a handler could send to nobody: their slab is the depot's, whose lock may be held by
  * the flow that was interrupted. */
