@@ -10,6 +10,14 @@ void *host_map(size_t bytes) {
     return start != MAP_FAILED ? start : NULL;
 }
 
+void *host_map_large(size_t bytes) {
+    void *start = host_map(bytes);
+    if (start != NULL) {
+        madvise(start, bytes, MADV_HUGEPAGE); /* a wish: without it all works as well */
+    }
+    return start;
+}
+
 void host_unmap(void *start, size_t bytes) {
     munmap(start, bytes);
 }

@@ -11,6 +11,9 @@
 /* Maps zeroed memory, without a charge for what is never touched; NULL when the host refuses. */
 void *host_map(size_t bytes);
 
+/* The same for what is used all over: in huge pages, so that the processor's translations suffice. */
+void *host_map_large(size_t bytes);
+
 void host_unmap(void *start, size_t bytes);
 
 #endif

@@ -233,7 +233,7 @@ int kmem_init(struct kmem *kmem, struct frames *frames) {
     size_t pages = frames->pages;
     *kmem = (struct kmem){.frames = frames};
     pool_init(&kmem->records, sizeof(struct kmem_slab));
-    kmem->base = host_map(pages << MODEL_PAGE_SHIFT);
+    kmem->base = host_map_large(pages << MODEL_PAGE_SHIFT);
     kmem->slabs = host_map(pages * sizeof *kmem->slabs);
     if (kmem->base == NULL || kmem->slabs == NULL) {
         kmem_destroy(kmem);

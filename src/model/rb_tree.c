@@ -2,7 +2,7 @@
  * Layer: model (includes base).
  *
  * Gaps are kept right in three places: a rotation recomputes the two VMAs that change their
- * subtrees; linking and unlinking recompute the path from where the tree changed to the top. */
+ * subtrees; linking and unlinking recompute the path upwards from where the tree changed. */
 #include "model/rb_tree.h"
 
 /* The largest gap of a VMA's subtree, from what its children know. */
@@ -15,9 +15,13 @@ static void refresh_one(struct vma *vma) {
     vma->links.subtree_gap_bytes = largest;
 }
 
+/* What is above a subtree whose largest gap stays as it was stays as well. */
 void rb_tree_refresh(struct vma *vma) {
-    for (; vma != NULL; vma = rb_parent(vma)) {
+    bool changed = true;
+    for (; changed && vma != NULL; vma = rb_parent(vma)) {
+        uint64_t before = vma->links.subtree_gap_bytes;
         refresh_one(vma);
+        changed = vma->links.subtree_gap_bytes != before;
     }
 }
 
@@ -108,7 +112,8 @@ void rb_tree_link(struct vma **root, struct vma *vma, struct vma *parent, enum r
     } else {
         *root = vma;
     }
-    rb_tree_refresh(vma);
+    refresh_one(vma);
+    rb_tree_refresh(parent);
     balance_linked(root, vma);
 }
 
@@ -157,8 +162,9 @@ static void balance_unlinked(struct vma **root, struct vma *vma, struct vma *par
     }
 }
 
-/* Puts the lowest VMA of the higher subtree into the place of one with two children. Returns where
- * the tree lost a place: the parent, and whether the place was black; *child hangs there now. */
+/* Puts the lowest VMA of the higher subtree into the place of one with two children, with the gap
+ * that those above know of that place. Returns where the tree lost a place: the parent, and whether
+ * the place was black; *child hangs there now. */
 static struct vma *unlink_inner(struct vma **root, struct vma *vma, struct vma **child,
                                 bool *was_black) {
     struct vma *heir = vma->links.child[RB_HIGHER];
@@ -177,6 +183,9 @@ static struct vma *unlink_inner(struct vma **root, struct vma *vma, struct vma *
     replace(root, vma, heir);
     set_black(heir, rb_is_black(vma));
     set_child(heir, RB_LOWER, vma->links.child[RB_LOWER]);
+    heir->links.subtree_gap_bytes = vma->links.subtree_gap_bytes;
+    rb_tree_refresh(parent);
+    rb_tree_refresh(heir);
     return parent;
 }
 
@@ -193,8 +202,8 @@ void rb_tree_unlink(struct vma **root, struct vma *vma) {
         child = lower != NULL ? lower : higher;
         was_black = rb_is_black(vma);
         replace(root, vma, child);
+        rb_tree_refresh(parent);
     }
-    rb_tree_refresh(parent);
     if (was_black) {
         balance_unlinked(root, child, parent);
     }

@@ -38,8 +38,9 @@ INLINE uint64_t rb_subtree_gap(const struct vma *vma) {
     return vma != NULL ? vma->links.subtree_gap_bytes : 0;
 }
 
-/* Recomputes the subtree gaps from a VMA up to the top; NULL is no VMA. To be called when the gap
- * below a VMA changed. */
+/* Recomputes the subtree gaps from a VMA upwards, as far as they change; NULL is no VMA. To be
+ * called when the gap below a VMA changed, before VMAs are linked or unlinked: a rotation would
+ * recompute that VMA alone. */
 void rb_tree_refresh(struct vma *vma);
 
 /* Puts a VMA below `parent`, where no child is (NULL: it is the whole tree), and rebalances. */

@@ -109,16 +109,16 @@ static int insert(struct vma_index *index, struct vma *vma) {
         }
     }
     list_insert(vma, below, above);
-    rb_tree_link(&index->root, vma, parent, side);
     rb_tree_refresh(above);
+    rb_tree_link(&index->root, vma, parent, side);
     index->count++;
     return 0;
 }
 
 static int erase(struct vma_index *index, struct vma *vma) {
     list_erase(vma);
-    rb_tree_unlink(&index->root, vma);
     rb_tree_refresh(vma->links.next);
+    rb_tree_unlink(&index->root, vma);
     index->count--;
     return 0;
 }
