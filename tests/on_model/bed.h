@@ -23,6 +23,7 @@ struct bed {
     size_t steps;
     struct os_model_failures failures; /* from the library's first call on */
     bool clock_stands;                 /* but for the traffic's steps */
+    bool keeps_states; /* none ends: their slabs would belong to a static variable, see below */
     struct traffic traffic;
     bool plays;
     struct thread *states[BED_STATES];
@@ -50,8 +51,8 @@ void *bed_share(size_t bytes);
 /* The table of blocks, before the library's first call; bed_play does it else. */
 void bed_prepare(struct bed *bed);
 
-/* Has states of threads in mapped memory from the first on: batches for other threads are chosen by
- * a state's address, which for a static one differs from program to program. */
+/* Has states of threads in mapped memory from the first on: batches for other owners are chosen by
+ * the owner's address, which for a static one differs from program to program. */
 void bed_leave_static_records(void);
 
 /* Steps of traffic, of 1 byte to 8 MiB, by the states in turn; time passes. */

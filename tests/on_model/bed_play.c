@@ -58,7 +58,7 @@ void bed_play(struct bed *bed, size_t steps) {
         size_t event = traffic_below(&bed->traffic.random, 2000);
         if (event < 50) {
             change_state(bed);
-        } else if (event == 50) {
+        } else if (event == 50 && !bed->keeps_states) {
             end_state(bed);
         } else if (event == 51) {
             malloc_trim(0);

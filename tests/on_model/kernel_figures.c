@@ -100,6 +100,7 @@ int main(void) {
         struct bed bed = {.profile = (enum profile)profile,
                           .thp = THP_MADVISE,
                           .clock_stands = true,
+                          .keeps_states = true,
                           .seed = seed,
                           .steps = random_steps(STEPS_USUAL),
                           .result = bed_share(sizeof(struct figures))};

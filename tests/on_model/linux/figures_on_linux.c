@@ -81,7 +81,7 @@ static void fill_above(uintptr_t base) {
 
 int main(int argc, char **argv) {
     static struct row rows[ROWS_MAX + 1];
-    struct bed bed = {0};
+    struct bed bed = {.keeps_states = true};
     TEST_CHECK(argc == 5);
     bed.profile = (enum profile)strtoul(argv[1], NULL, 10);
     bed.seed = strtoull(argv[2], NULL, 10);
