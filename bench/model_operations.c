@@ -9,8 +9,9 @@
  * indexes, which take turns; medians over ROUNDS (5) of processor time.
  *
  * The column ns/log2 shows how the time grows beside log n. The end tells whether both indexes make
- * what is asked of the model, WANTED_PER_SECOND at 1,000 mappings; the exit status is 1 when not. MAPPINGS
- * chooses one row, for callgrind (--toggle-collect=ns_per_operation counts the operations only). */
+ * what is asked of the model, WANTED_PER_SECOND at 1,000 mappings; the exit status is 1 when not.
+ * MAPPINGS chooses one row, for callgrind: --toggle-collect=ns_per_operation counts what the
+ * operations take, and nothing else. */
 #include "model/host.h"
 #include "model/mm.h"
 

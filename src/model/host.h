@@ -11,7 +11,8 @@
 /* Maps zeroed memory, without a charge for what is never touched; NULL when the host refuses. */
 void *host_map(size_t bytes);
 
-/* The same for what is used all over: in huge pages, so that the processor's translations suffice. */
+/* The same in huge pages, for what is used all over: more of it is within reach of the processor's
+ * translations. */
 void *host_map_large(size_t bytes);
 
 void host_unmap(void *start, size_t bytes);
