@@ -9,6 +9,8 @@
 
 #define SPIN_LIMIT 100
 
+THREAD_LOCAL uint32_t lock_entered;
+
 static void spin_pause(void) {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
@@ -41,43 +43,31 @@ void lock_reset(struct lock *lock) {
 
 #if defined(ARENITE_DEBUG) && ARENITE_DEBUG
 
-/* Locks one thread may hold at once: one of each rank, and an arena that a walk tries on top. */
-#define HELD_MAX (LOCK_RANK_COUNT * 2)
+/* How many locks of each rank the thread holds, or is about to have. Signal handlers are included;
+ * they leave every count as they found it, wherever they come between. */
+static THREAD_LOCAL uint8_t held[LOCK_RANK_COUNT];
 
-/* In the order taken: ascending, but for what a signal handler only tried on top. */
-static THREAD_LOCAL uint8_t held[HELD_MAX];
-static THREAD_LOCAL uint8_t held_count;
+static int highest_held(void) {
+    int rank = LOCK_RANK_COUNT - 1;
+    while (rank > 0 && held[rank] == 0) {
+        rank--;
+    }
+    return rank;
+}
 
 void lock_order_push(enum lock_rank rank, bool tried) {
-    enum lock_rank highest =
-        held_count > 0 ? (enum lock_rank)held[held_count - 1] : (enum lock_rank)0;
-    if (rank <= highest && !tried) {
-        report_fatal("lock order: rank %d taken while rank %d is held", (int)rank, (int)highest);
+    int highest = highest_held();
+    if ((int)rank <= highest && !tried) {
+        report_fatal("lock order: rank %d taken while rank %d is held", (int)rank, highest);
     }
-    if (held_count == HELD_MAX) {
-        report_fatal("lock order: more than %d locks held", (int)HELD_MAX);
-    }
-    /* A handler that comes between uses the same place, and leaves the count as it was: hence
-     * once before the count covers the place and once after. */
-    held[held_count] = (uint8_t)rank;
-    compiler_fence();
-    held_count++;
-    compiler_fence();
-    held[held_count - 1] = (uint8_t)rank;
+    held[rank]++;
 }
 
 void lock_order_pop(enum lock_rank rank) {
-    unsigned at = held_count;
-    while (at > 0 && held[at - 1] != rank) {
-        at--;
-    }
-    if (at == 0) {
+    if (held[rank] == 0) {
         report_fatal("lock order: rank %d dropped but not held", (int)rank);
     }
-    for (; at < held_count; at++) {
-        held[at - 1] = held[at];
-    }
-    held_count--;
+    held[rank]--;
 }
 
 #endif

@@ -9,6 +9,12 @@
  * a signal handler one of a lower rank, only by lock_try, which cannot wait. Debug builds check
  * it, before a wrong lock_take can wait forever.
  *
+ * A handler that interrupted a slow operation holds, so to say, all that its thread holds. Of what
+ * it may need it tries an arena's lock. Those of the page map and of the metadata allocator, for an
+ * arena that grows, it enters (lock_enter). And it may wait for that of the table of mmapped
+ * chunks, which is the last: whoever holds it waits for no other, not even in a handler on top
+ * (chunk/mapped_lock.h), and so it comes free.
+ *
  * After fork a child sees, of every thread of its parent, a prefix of that thread's stores: fork
  * holds the address space's lock, so a store to a page already copied waits. A lock word that
  * reads free in the child therefore guards a structure that is whole.
@@ -25,12 +31,12 @@ enum lock_rank {
     LOCK_RANK_THREAD_LIST = 1, /* states of threads */
     LOCK_RANK_ARENA_LIST,      /* ring and free list of arenas */
     LOCK_RANK_ARENA,           /* one arena: bins, top, heaps */
-    LOCK_RANK_MAPPED,          /* table of mmapped chunks */
     LOCK_RANK_DEPOT,           /* slabs without an owner */
     LOCK_RANK_SLAB_RECORDS,    /* unused slab records */
     LOCK_RANK_PAGE_HEAP,       /* one page heap: its buddy and run records */
     LOCK_RANK_PAGE_MAP,        /* leaves of the page map */
     LOCK_RANK_META,            /* the metadata allocator */
+    LOCK_RANK_MAPPED,          /* table of mmapped chunks: the last, see above */
     LOCK_RANK_COUNT
 };
 
@@ -107,6 +113,29 @@ INLINE void lock_drop(struct lock *lock, enum lock_rank rank) {
     if (UNLIKELY(__atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE) == 2)) {
         lock_wake(lock);
     }
+}
+
+/* Of locks that are entered a thread holds one at a time. Within, that is in a signal handler,
+ * another one is only tried: so those who wait for one can be sure that its holder waits for none.
+ * False: it could not be had. */
+extern THREAD_LOCAL uint32_t lock_entered;
+
+INLINE bool lock_enter(struct lock *lock, enum lock_rank rank) {
+    bool had = true;
+    if (LIKELY(lock_entered++ == 0)) {
+        compiler_fence();
+        lock_take(lock, rank);
+    } else if (!lock_try(lock, rank)) {
+        lock_entered--;
+        had = false;
+    }
+    return had;
+}
+
+INLINE void lock_leave(struct lock *lock, enum lock_rank rank) {
+    lock_drop(lock, rank);
+    compiler_fence();
+    lock_entered--;
 }
 
 INLINE bool lock_is_taken(const struct lock *lock) {

@@ -95,27 +95,33 @@ void *meta_alloc(size_t bytes, size_t alignment) {
     if (bytes > SIZE_MAX / 2) {
         return NULL;
     }
-    lock_take(&meta_state.lock, LOCK_RANK_META);
+    if (!lock_enter(&meta_state.lock, LOCK_RANK_META)) {
+        return NULL;
+    }
     void *record = alloc_locked(bytes, alignment);
     if (record != NULL) {
         meta_state.used_bytes += bytes;
     }
-    lock_drop(&meta_state.lock, LOCK_RANK_META);
+    lock_leave(&meta_state.lock, LOCK_RANK_META);
     return record;
 }
 
-size_t meta_mapped_bytes(void) {
-    lock_take(&meta_state.lock, LOCK_RANK_META);
-    size_t bytes = sizeof meta_static_block + meta_state.mapped_bytes;
-    lock_drop(&meta_state.lock, LOCK_RANK_META);
+/* A handler may ask, too: then the number is as good as any of these moments'. */
+static size_t read_locked(const size_t *number) {
+    bool locked = lock_enter(&meta_state.lock, LOCK_RANK_META);
+    size_t bytes = *number;
+    if (locked) {
+        lock_leave(&meta_state.lock, LOCK_RANK_META);
+    }
     return bytes;
 }
 
+size_t meta_mapped_bytes(void) {
+    return sizeof meta_static_block + read_locked(&meta_state.mapped_bytes);
+}
+
 size_t meta_used_bytes(void) {
-    lock_take(&meta_state.lock, LOCK_RANK_META);
-    size_t bytes = meta_state.used_bytes;
-    lock_drop(&meta_state.lock, LOCK_RANK_META);
-    return bytes;
+    return read_locked(&meta_state.used_bytes);
 }
 
 void meta_fork_child(void) {

@@ -32,7 +32,8 @@ struct meta_state {
 extern struct meta_state meta_state;
 extern char meta_static_block[META_STATIC_BYTES];
 
-/* bytes > 0; alignment a power of two up to the page size. NULL when the kernel refuses. */
+/* bytes > 0; alignment a power of two up to the page size. NULL when the kernel refuses, and
+ * perhaps in a handler that interrupted another call. */
 void *meta_alloc(size_t bytes, size_t alignment);
 
 /* Bytes mapped for records so far, the static block included, and those handed out. */

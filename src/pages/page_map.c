@@ -57,9 +57,11 @@ static int create_leaf(size_t root) {
 }
 
 static int create_leaf_locked(size_t root) {
-    lock_take(&leaves.lock, LOCK_RANK_PAGE_MAP);
+    if (!lock_enter(&leaves.lock, LOCK_RANK_PAGE_MAP)) {
+        return -ENOMEM;
+    }
     int status = create_leaf(root);
-    lock_drop(&leaves.lock, LOCK_RANK_PAGE_MAP);
+    lock_leave(&leaves.lock, LOCK_RANK_PAGE_MAP);
     return status;
 }
 
