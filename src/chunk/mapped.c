@@ -2,200 +2,42 @@
  * Layer: chunk (includes base, os, pages). */
 #include "chunk/mapped.h"
 
+#include "chunk/mapped_lock.h"
 #include "chunk/mapped_seal.h"
 #include "chunk/mapped_table.h"
 #include "chunk/params.h"
-#include "os/lock.h"
+#include "os/os.h"
 #include "os/report.h"
 
-static struct lock mapped_lock = LOCK_INIT;
 struct mapped_table mapped_blocks;
-struct mapped_totals mapped_counts;
 
-/* ---- the lock, and handlers that interrupt its holder ---------------------------------------- */
-
-/* A signal handler may interrupt the holder of the lock, who then cannot go on before the handler
- * returns. The handler reads the table as it is: each store to it leaves every block where it can
- * be found. What it maps is noted as pending and what it frees as deferred, until the holder goes
- * on and drops the lock. Who holds it is signed after taking it and cleared before dropping it. A
- * handler that finds it taken but unsigned for so long has interrupted its thread just there. */
-#define UNSIGNED_TRIES 2000u
-#define PENDING_MAX 64
-#define PENDING_RESERVED ((uintptr_t)1)
-
-/* Above 0 from before the lock is taken until after it is dropped. Its address is the signature. */
-static THREAD_LOCAL uint32_t inside;
-static const uint32_t *holder;
-
-/* A place is free at memory 0, being written at PENDING_RESERVED. */
-static struct mapped_block pending[PENDING_MAX];
-static bool has_pending;
-static struct chunk *deferred; /* a stack, linked by fd */
-
-static void sign(void) {
-    __atomic_store_n(&holder, &inside, __ATOMIC_RELAXED);
-}
-
-/* For those who know that their thread does not hold it; a handler may have interrupted its
- * thread on the way to it, which is why the order of locks is not checked then. */
-static void lock_surely(void) {
-    bool in_handler = inside++ != 0;
-    compiler_fence();
-    lock_order_push(LOCK_RANK_MAPPED, in_handler);
-    if (UNLIKELY(!lock_word_try(&mapped_lock))) {
-        lock_take_contended(&mapped_lock);
-    }
-    sign();
-}
-
-static COLD bool lock_in_handler(void) {
-    for (unsigned tries = 0; tries < UNSIGNED_TRIES; tries++) {
-        if (lock_try(&mapped_lock, LOCK_RANK_MAPPED)) {
-            inside++;
-            sign();
-            return true;
-        }
-        const uint32_t *other = __atomic_load_n(&holder, __ATOMIC_RELAXED);
-        if (other == &inside) {
-            return false;
-        }
-        if (other != NULL) {
-            lock_surely();
-            return true;
-        }
-    }
-    return false;
-}
-
-/* False: a handler interrupted the holder. */
-static bool lock(void) {
-    if (UNLIKELY(inside != 0)) {
-        return lock_in_handler();
-    }
-    lock_surely();
-    return true;
-}
-
-static void count_in(size_t bytes);
-
-/* False when there is no place. Another handler may interrupt this one. */
-static COLD bool note_pending(uintptr_t start, size_t bytes) {
-    for (size_t i = 0; i < PENDING_MAX; i++) {
-        uintptr_t free_place = 0;
-        if (__atomic_compare_exchange_n(&pending[i].memory, &free_place, PENDING_RESERVED, false,
-                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-            pending[i].start = start;
-            pending[i].bytes = bytes;
-            compiler_fence();
-            __atomic_store_n(&pending[i].memory, start + CHUNK_HEADER_BYTES, __ATOMIC_RELAXED);
-            __atomic_store_n(&has_pending, true, __ATOMIC_RELAXED);
-            return true;
-        }
-    }
-    return false;
-}
-
-static struct mapped_block *find_pending(const void *memory) {
-    bool any = __atomic_load_n(&has_pending, __ATOMIC_RELAXED);
-    for (size_t i = 0; any && i < PENDING_MAX; i++) {
-        if (__atomic_load_n(&pending[i].memory, __ATOMIC_RELAXED) == (uintptr_t)memory) {
-            return &pending[i];
-        }
-    }
-    return NULL;
-}
-
-/* Under the lock. What finds no place in the table stays pending. */
-static COLD void enter_pending(void) {
-    __atomic_store_n(&has_pending, false, __ATOMIC_RELAXED);
-    for (size_t i = 0; i < PENDING_MAX; i++) {
-        if (pending[i].memory <= PENDING_RESERVED) {
-            continue;
-        }
-        if (!mapped_table_promise(&mapped_blocks)) {
-            __atomic_store_n(&has_pending, true, __ATOMIC_RELAXED);
-            return;
-        }
-        mapped_table_put(&mapped_blocks, &pending[i]);
-        count_in(pending[i].bytes);
-        compiler_fence();
-        __atomic_store_n(&pending[i].memory, (uintptr_t)0, __ATOMIC_RELAXED);
-    }
-}
-
-static COLD void free_deferred(void) {
-    struct chunk *chunk = __atomic_exchange_n(&deferred, NULL, __ATOMIC_ACQUIRE);
-    while (chunk != NULL) {
-        struct chunk *next = (struct chunk *)(void *)chunk->links.fd;
-        mapped_free(chunk_memory(chunk));
-        chunk = next;
-    }
-}
-
-static void unlock(void) {
-    if (UNLIKELY(__atomic_load_n(&has_pending, __ATOMIC_RELAXED))) {
-        enter_pending();
-    }
-    __atomic_store_n(&holder, NULL, __ATOMIC_RELAXED);
-    lock_drop(&mapped_lock, LOCK_RANK_MAPPED);
-    compiler_fence();
-    inside--;
-    if (UNLIKELY(__atomic_load_n(&deferred, __ATOMIC_RELAXED) != NULL) && inside == 0) {
-        free_deferred();
-    }
-}
-
-static void defer(struct chunk *chunk) {
-    struct chunk *first = __atomic_load_n(&deferred, __ATOMIC_RELAXED);
-    do {
-        chunk->links.fd = (struct links *)(void *)first;
-    } while (!__atomic_compare_exchange_n(&deferred, &first, chunk, true, __ATOMIC_RELEASE,
-                                          __ATOMIC_RELAXED));
-}
-
-/* ---- counters and entries -------------------------------------------------------------------- */
-
-/* Read without the lock where a limit is looked at. */
-static void set_count(size_t count) {
-    __atomic_store_n(&mapped_counts.count, count, __ATOMIC_RELAXED);
-}
-
-static void count_in(size_t bytes) {
-    set_count(mapped_counts.count + 1);
-    mapped_counts.bytes += bytes;
-    if (mapped_counts.count > mapped_counts.count_max) {
-        mapped_counts.count_max = mapped_counts.count;
-    }
-    if (mapped_counts.bytes > mapped_counts.bytes_max) {
-        mapped_counts.bytes_max = mapped_counts.bytes;
-    }
-}
+/* ---- entries --------------------------------------------------------------------------------- */
 
 /* Where a new mapping will be entered. */
 enum place { PLACE_NONE, PLACE_PROMISED, PLACE_PENDING };
 
 static enum place promise(void) {
-    if (!lock()) {
+    if (!mapped_lock()) {
         return PLACE_PENDING;
     }
     bool promised = mapped_table_promise(&mapped_blocks);
-    unlock();
+    mapped_unlock();
     return promised ? PLACE_PROMISED : PLACE_NONE;
 }
 
 static void unpromise(void) {
-    lock_surely();
+    mapped_lock_surely();
     mapped_table_unpromise(&mapped_blocks);
-    unlock();
+    mapped_unlock();
 }
 
 /* Enters a mapping whose user address is `lead` bytes and a header in; a place is promised. */
 static void enter(uintptr_t start, size_t bytes, size_t lead) {
     struct mapped_block block = {start + lead + CHUNK_HEADER_BYTES, start, bytes, 0, NULL};
-    lock_surely();
+    mapped_lock_surely();
     mapped_table_put(&mapped_blocks, &block);
-    count_in(bytes);
-    unlock();
+    mapped_count_in(bytes);
+    mapped_unlock();
 }
 
 /* ---- what lies in front of a block and behind it --------------------------------------------- */
@@ -207,7 +49,7 @@ size_t mapped_usable_bytes(const struct mapped_block *block) {
 /* In a handler that interrupted the table's holder the block stays without a seal. */
 void mapped_seal(void *memory, size_t request) {
     struct mapped_block block;
-    if (request == 0 || !lock()) {
+    if (request == 0 || !mapped_lock()) {
         return;
     }
     if (mapped_table_find(&mapped_blocks, (uintptr_t)memory, &block)) {
@@ -218,7 +60,7 @@ void mapped_seal(void *memory, size_t request) {
             block.region->request = request;
         }
     }
-    unlock();
+    mapped_unlock();
 }
 
 /* The table tells the truth, so that the block can be freed or moved all the same. */
@@ -244,18 +86,17 @@ static bool leave_locked(const void *memory, struct mapped_block *block) {
         check_block(block);
         region_leave(block->region);
         mapped_table_take(&mapped_blocks, (uintptr_t)memory, block);
-        set_count(mapped_counts.count - 1);
-        mapped_counts.bytes -= block->bytes;
+        mapped_count_out(block->bytes);
     }
     return found;
 }
 
 static bool leave(const void *memory, struct mapped_block *block) {
-    if (!lock()) {
+    if (!mapped_lock()) {
         return false;
     }
     bool found = leave_locked(memory, block);
-    unlock();
+    mapped_unlock();
     return found;
 }
 
@@ -268,14 +109,14 @@ static void write_header(uintptr_t start, size_t bytes, size_t lead) {
 static void unmap(uintptr_t start, size_t bytes) {
     if (os_release((void *)start, bytes) != 0) {
         os_purge((void *)start, bytes); /* the range stays; at least its pages go back */
-        lock_surely();
+        mapped_lock_surely();
         mapped_counts.stuck_bytes += bytes;
-        unlock();
+        mapped_unlock();
     }
 }
 
 bool mapped_associate(void *memory, struct region *region) {
-    if (!lock()) {
+    if (!mapped_lock()) {
         return false;
     }
     struct mapped_block *block = mapped_table_at(&mapped_blocks, (uintptr_t)memory);
@@ -284,12 +125,12 @@ bool mapped_associate(void *memory, struct region *region) {
         region_open(region, block->memory, block->start + block->bytes, block->request);
         block->region = region;
     }
-    unlock();
+    mapped_unlock();
     return is_free;
 }
 
 bool mapped_dissociate(struct region *region) {
-    lock_surely();
+    mapped_lock_surely();
     struct mapped_block *block = mapped_table_at(&mapped_blocks, region->memory);
     bool is_its = block != NULL && block->region == region;
     if (is_its) {
@@ -297,7 +138,7 @@ bool mapped_dissociate(struct region *region) {
         block->region = NULL;
     }
     region_set_state(region, REGION_EMPTY);
-    unlock();
+    mapped_unlock();
     return is_its;
 }
 
@@ -327,7 +168,7 @@ struct chunk *mapped_alloc(size_t bytes) {
     write_header((uintptr_t)start, whole, 0);
     if (place == PLACE_PROMISED) {
         enter((uintptr_t)start, whole, 0);
-    } else if (UNLIKELY(!note_pending((uintptr_t)start, whole))) {
+    } else if (UNLIKELY(!mapped_note_pending((uintptr_t)start, whole))) {
         os_release(start, whole);
         return NULL;
     }
@@ -335,7 +176,7 @@ struct chunk *mapped_alloc(size_t bytes) {
 }
 
 static COLD bool copy_pending(const void *memory, struct mapped_block *block) {
-    const struct mapped_block *noted = find_pending(memory);
+    const struct mapped_block *noted = mapped_find_pending(memory);
     if (noted != NULL) {
         *block = *noted;
     }
@@ -343,32 +184,32 @@ static COLD bool copy_pending(const void *memory, struct mapped_block *block) {
 }
 
 bool mapped_find(const void *memory, struct mapped_block *block) {
-    if (UNLIKELY(!lock())) {
+    if (UNLIKELY(!mapped_lock())) {
         return mapped_table_find(&mapped_blocks, (uintptr_t)memory, block) ||
                copy_pending(memory, block);
     }
     bool found = mapped_table_find(&mapped_blocks, (uintptr_t)memory, block);
-    unlock();
+    mapped_unlock();
     return found;
 }
 
 bool mapped_find_around(const void *address, struct mapped_block *block) {
-    bool locked = lock();
+    bool locked = mapped_lock();
     bool found = mapped_table_find_around(&mapped_blocks, (uintptr_t)address, block);
     if (locked) {
-        unlock();
+        mapped_unlock();
     }
     return found;
 }
 
 bool mapped_free(void *memory) {
     struct mapped_block block;
-    if (!lock()) {
-        defer(chunk_of_memory(memory));
+    if (!mapped_lock()) {
+        mapped_defer(chunk_of_memory(memory));
         return true;
     }
     bool found = leave_locked(memory, &block);
-    unlock();
+    mapped_unlock();
     if (!found) {
         return false;
     }
@@ -407,7 +248,7 @@ void *mapped_align(void *memory, size_t alignment) {
         return memory;
     }
     struct mapped_block block;
-    struct mapped_block *noted = find_pending(memory);
+    struct mapped_block *noted = mapped_find_pending(memory);
     if (UNLIKELY(noted != NULL)) {
         write_header(noted->start, noted->bytes, aligned - CHUNK_HEADER_BYTES - noted->start);
         noted->memory = aligned;
@@ -423,28 +264,27 @@ void *mapped_align(void *memory, size_t alignment) {
 }
 
 void mapped_totals(struct mapped_totals *out) {
-    bool locked = lock();
+    bool locked = mapped_lock();
     *out = mapped_counts;
     if (locked) {
-        unlock();
+        mapped_unlock();
     }
 }
 
 const char *mapped_audit(void) {
-    lock_surely();
+    mapped_lock_surely();
     size_t count = 0;
     size_t bytes = 0;
     const char *error = mapped_table_audit(&mapped_blocks, &count, &bytes);
     if (error == NULL && (count != mapped_counts.count || bytes != mapped_counts.bytes)) {
         error = "the mapped blocks do not add up to their counters";
     }
-    unlock();
+    mapped_unlock();
     return error;
 }
 
 void mapped_fork_child(void) {
-    lock_reset(&mapped_lock);
-    holder = NULL;
+    mapped_lock_fork_child();
     mapped_table_repair(&mapped_blocks);
     mapped_table_audit(&mapped_blocks, &mapped_counts.count, &mapped_counts.bytes);
 }

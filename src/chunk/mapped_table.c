@@ -25,6 +25,19 @@ static size_t slot_of(const struct mapped_table *table, uintptr_t memory) {
     return index;
 }
 
+/* Two stores cannot be one: as long as it takes, the former slots hold (I3). */
+static void exchange_slots(struct mapped_table *table, const struct mapped_table *larger) {
+    table->former_capacity = table->capacity;
+    compiler_fence();
+    table->former_slots = table->slots;
+    compiler_fence();
+    table->slots = larger->slots;
+    table->capacity = larger->capacity;
+    compiler_fence();
+    table->former_slots = NULL;
+    compiler_fence();
+}
+
 static bool grow(struct mapped_table *table) {
     struct mapped_table larger = {.capacity = 4 * table->capacity, .live = table->live};
     larger.slots = os_map(align_up(larger.capacity * sizeof *larger.slots, os_page_bytes()));
@@ -38,9 +51,7 @@ static bool grow(struct mapped_table *table) {
     }
     struct mapped_block *old = table->slots;
     size_t old_bytes = align_up(table->capacity * sizeof *old, os_page_bytes());
-    table->slots = larger.slots;
-    compiler_fence();
-    table->capacity = larger.capacity;
+    exchange_slots(table, &larger);
     if (old != mapped_static_slots) {
         os_release(old, old_bytes);
     }
@@ -64,14 +75,19 @@ void mapped_table_unpromise(struct mapped_table *table) {
     table->promised--;
 }
 
-void mapped_table_put(struct mapped_table *table, const struct mapped_block *block) {
-    struct mapped_block *slot = &table->slots[slot_of(table, block->memory)];
+/* The key last: whoever finds it finds the rest. */
+static void fill_slot(struct mapped_block *slot, const struct mapped_block *block) {
     slot->start = block->start;
     slot->bytes = block->bytes;
     slot->request = block->request;
     slot->region = block->region;
     compiler_fence();
     slot->memory = block->memory;
+    compiler_fence();
+}
+
+void mapped_table_put(struct mapped_table *table, const struct mapped_block *block) {
+    fill_slot(&table->slots[slot_of(table, block->memory)], block);
     table->promised--;
     table->live++;
 }
@@ -80,7 +96,10 @@ struct mapped_block *mapped_table_at(const struct mapped_table *table, uintptr_t
     if (table->live == 0 || memory == 0) {
         return NULL;
     }
-    struct mapped_block *slot = &table->slots[slot_of(table, memory)];
+    const struct mapped_table former = {.slots = table->former_slots,
+                                        .capacity = table->former_capacity};
+    const struct mapped_table *from = UNLIKELY(former.slots != NULL) ? &former : table;
+    struct mapped_block *slot = &from->slots[slot_of(from, memory)];
     return slot->memory != 0 ? slot : NULL;
 }
 
@@ -101,7 +120,7 @@ static void empty_slot(struct mapped_table *table, size_t hole) {
         size_t from_home = (at - home) & (table->capacity - 1);
         size_t from_hole = (at - hole) & (table->capacity - 1);
         if (from_home >= from_hole) {
-            table->slots[hole] = table->slots[at];
+            fill_slot(&table->slots[hole], &table->slots[at]);
             hole = at;
         }
     }
@@ -138,6 +157,11 @@ bool mapped_table_find_around(const struct mapped_table *table, uintptr_t addres
 }
 
 void mapped_table_repair(struct mapped_table *table) {
+    if (table->former_slots != NULL) {
+        table->slots = table->former_slots;
+        table->capacity = table->former_capacity;
+        table->former_slots = NULL;
+    }
     table->promised = 0;
     table->live = 0;
     for (size_t i = 0; i < table->capacity; i++) {

@@ -6,6 +6,8 @@
  *
  * I1: live + promised <= 3/4 of capacity, so that every probe ends.
  * I2: every filled slot can be reached from its key's home without crossing an empty one.
+ * I3: between any two stores of a change each block that is there is found, with its own bounds: a
+ *     signal handler may interrupt the change, and a child be forked from it.
  * Not locked: mapped.c does that. */
 #ifndef ARENITE_CHUNK_MAPPED_TABLE_H
 #define ARENITE_CHUNK_MAPPED_TABLE_H
@@ -18,7 +20,9 @@ struct mapped_table {
     struct mapped_block *slots; /* NULL: the static ones are not in use yet */
     size_t capacity;            /* a power of two */
     size_t live;
-    size_t promised; /* places kept for blocks taken out for a moment */
+    size_t promised;                   /* places kept for blocks taken out for a moment */
+    struct mapped_block *former_slots; /* not NULL while they are exchanged for the new ones */
+    size_t former_capacity;
 };
 
 /* The state that mapped.c keeps, for the registry; written under its lock. */
@@ -48,7 +52,8 @@ void mapped_table_replace(struct mapped_table *table, const struct mapped_block 
 bool mapped_table_find_around(const struct mapped_table *table, uintptr_t address,
                               struct mapped_block *block);
 
-/* Drops what a half-done deletion of another thread left twice (forked child). */
+/* Ends an exchange of slots, and drops what a deletion left twice that another thread had half done
+ * (forked child). */
 void mapped_table_repair(struct mapped_table *table);
 
 /* Recounts; NULL or the first broken invariant. */

@@ -366,6 +366,7 @@ static COLD void *move_block(const struct block *block, size_t bytes) {
     return fresh;
 }
 
+/* Where nothing can be resized now, a block may stay that is large enough: up to its seal. */
 static void *realloc_mapped(const struct block *block, size_t bytes) {
     void *memory = chunk_memory(block->chunk);
     operation_enter();
@@ -377,7 +378,7 @@ static void *realloc_mapped(const struct block *block, size_t bytes) {
     if (resized != NULL) {
         return resized;
     }
-    return chunk_usable_bytes(block->chunk) >= bytes ? memory : move_block(block, bytes);
+    return block->mapped_bytes >= bytes ? memory : move_block(block, bytes);
 }
 
 static COLD void *move_chunk(struct heap *heap, struct chunk *chunk, size_t bytes) {
