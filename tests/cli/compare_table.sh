@@ -46,7 +46,7 @@ rss_of_glibc() {
     run "$arenite" compare -n "$1" -- true
     awk '$1 == "glibc" { print int($8 * 1024) }' "$work/out"
 }
-few=$(rss_of_glibc 1)
+few=$(rss_of_glibc 5)
 many=$(rss_of_glibc 60)
 [ "$many" -lt $((few + 256)) ] || fail "RSS of true: $few KiB in 1 run, $many KiB in 60"
 
@@ -70,16 +70,16 @@ expect_line err "arenite:   400 is a line of words" "last words in many writes"
 [ "$(wc -c <"$work/err")" -lt 30000 ] || fail "too much of CMD's stderr"
 
 # A daemon that holds the pipes does not hold the comparison.
-run timeout 60 "$arenite" compare -n 1 -- sh -c 'sleep 100 & echo $! >>'"$work/daemons"
+run timeout 250 "$arenite" compare -n 1 -- sh -c 'sleep 1000 & echo $! >>'"$work/daemons"
 for daemon in $(cat "$work/daemons"); do kill "$daemon"; done
 expect_status 0 "CMD leaves a daemon behind"
 
 # CMD reads nothing: `cat` ends at once although the tool's stdin stays open.
 mkfifo "$work/open"
-sleep 60 >"$work/open" &
+sleep 1000 >"$work/open" &
 holder=$!
 status=0
-timeout 30 "$arenite" compare -n 1 -- cat <"$work/open" >"$work/out" 2>"$work/err" || status=$?
+timeout 250 "$arenite" compare -n 1 -- cat <"$work/open" >"$work/out" 2>"$work/err" || status=$?
 kill $holder
 expect_status 0 "CMD's stdin is /dev/null"
 

@@ -19,7 +19,7 @@ for name in ("INT", "TERM", "HUP", "QUIT"):
     assert child.wait() == 42, name
 
 # Without a handler CMD dies of it, and the tool says so by its exit status.
-child = subprocess.Popen([tool, "run", "--", "sh", "-c", "echo ready; exec sleep 60"],
+child = subprocess.Popen([tool, "run", "--", "sh", "-c", "echo ready; exec sleep 1000"],
                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 assert child.stdout.readline() == "ready\n"
 child.terminate()
@@ -35,19 +35,25 @@ assert result.returncode == 43, result
 
 # A hang-up under nohup does not end a comparison; an interrupt does, and leaves nothing behind.
 with tempfile.TemporaryDirectory() as directory:
+    go = os.path.join(directory, "go")
     def compare(signals_ignored, name):
         def ignore():
             for number in signals_ignored:
                 signal.signal(number, signal.SIG_IGN)
         started = os.path.join(directory, "started")
         child = subprocess.Popen([tool, "compare", "-n", "1", "--", "sh", "-c",
-                                  "echo >>%s; sleep 0.2" % started], preexec_fn=ignore,
+                                  "echo >>%s; while [ ! -e %s ]; do sleep 0.02; done" %
+                                  (started, go)], preexec_fn=ignore,
                                  env=dict(os.environ, TMPDIR=directory),
                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while not os.path.exists(started):
             time.sleep(0.01)
         child.send_signal(name)
+        if signals_ignored:
+            open(go, "w").close()
         status = child.wait()
+        if signals_ignored:
+            os.remove(go)
         os.remove(started)
         return status, os.listdir(directory)
     assert compare([signal.SIGHUP], signal.SIGHUP) == (0, [])

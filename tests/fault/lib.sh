@@ -17,7 +17,7 @@ under_faults() {
     status=0
     # The plan is several words.
     # shellcheck disable=SC2086
-    ARENITE_TEST_INJECT_PRELOAD=$library timeout 100 "$inject" -r report \
+    ARENITE_TEST_INJECT_PRELOAD=$library timeout 400 "$inject" -r report \
         -e "${ARENITE_TEST_ERRNO:-12}" $plan "$@" >output 2>errors </dev/null || status=$?
     [ "$status" -ne 77 ] || skip "$(tail -1 output)"
     calls=$(sed 's/calls=\([0-9]*\) .*/\1/' report)

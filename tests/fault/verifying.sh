@@ -1,6 +1,6 @@
 #!/bin/bash
 # verifying.sh - traffic that checks every answer and all contents, while kernel calls fail once,
-# twenty times, for ever, or by chance; under three profiles. TIMEOUT_SECONDS: 300
+# twenty times, for ever, or by chance; under three profiles. TIMEOUT_SECONDS: 1800
 . "$(dirname "$0")/lib.sh"
 
 export ARENITE_TEST_SEED=$seed ARENITE_TEST_STEPS=${ARENITE_TEST_STEPS:-500}

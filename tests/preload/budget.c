@@ -3,11 +3,11 @@
  * Layer: tests (includes libc only).
  *
  * Each case is a process of its own. Nothing but the calls under test allocates. */
+#include "outside.h"
 #include "support.h"
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -25,28 +25,6 @@
 typedef void (*limit_callback)(size_t bytes, size_t committed_bytes, void *argument);
 
 static void *blocks[BLOCKS_MAX];
-
-static void *function(const char *name) {
-    void *found = dlsym(RTLD_DEFAULT, name);
-    TEST_CHECK(found != NULL);
-    return found;
-}
-
-static void set_option(const char *name, const char *value) {
-    int (*set)(const char *name, const char *value) = NULL;
-    void *found = function("arenite_option_set");
-    memcpy(&set, &found, sizeof found);
-    TEST_CHECK(set(name, value) == 0);
-}
-
-static size_t resident_bytes(void) {
-    char text[100];
-    int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    ssize_t length = read(file, text, sizeof text - 1);
-    TEST_CHECK(length > 0 && close(file) == 0);
-    text[length] = '\0';
-    return strtoull(strchr(text, ' '), NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
-}
 
 /* Blocks until there are no more; how many. */
 static size_t fill(size_t bytes) {
@@ -72,10 +50,10 @@ static void empty(size_t count) {
 static void case_sizes(void) {
     memset(blocks, 1, sizeof blocks); /* resident from here on */
     static const size_t sizes[] = {100, 1000, 5000, 100000, 1000000, 300, 20000};
-    size_t resident = resident_bytes();
+    size_t resident = test_resident_bytes();
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         size_t count = fill(sizes[i]);
-        size_t most = resident_bytes() - resident;
+        size_t most = test_resident_bytes() - resident;
         TEST_CHECK(count * sizes[i] >= LIMIT - LIMIT / 7 && count * sizes[i] <= LIMIT + STEP);
         TEST_CHECK(most <= LIMIT + STEP);
         empty(count);
@@ -109,11 +87,11 @@ static void case_functions(void) {
 static void case_lowered(void) {
     void *held = malloc(20 * MIB);
     void *filled = malloc(300000);
-    set_option("limit", "8M");
+    test_set_option("limit", "8M");
     TEST_CHECK(malloc(300000) == NULL);
     held = realloc(held, MIB);
     TEST_CHECK(held != NULL && malloc(300000) != NULL);
-    set_option("limit", "0");
+    test_set_option("limit", "0");
     TEST_CHECK(malloc(100 * MIB) != NULL);
     free(filled);
 }
@@ -137,7 +115,8 @@ static void free_reserve(size_t bytes, size_t committed_bytes, void *argument) {
 
 static void case_callback(void) {
     void (*set)(limit_callback callback, void *argument) = NULL;
-    void *found = function("arenite_set_limit_callback");
+    void *found = dlsym(RTLD_DEFAULT, "arenite_set_limit_callback");
+    TEST_CHECK(found != NULL);
     memcpy(&set, &found, sizeof found);
     static struct reserve reserve;
     reserve.block = malloc(20 * MIB);
@@ -155,12 +134,12 @@ static void case_callback(void) {
 
 /* All free memory is kept, but for what the soft limit says. */
 static void case_soft(void) {
-    set_option("limit", "0");
-    set_option("retain", "-1");
-    set_option("mmap_max", "0");
-    set_option("soft_limit", "24M");
+    test_set_option("limit", "0");
+    test_set_option("retain", "-1");
+    test_set_option("mmap_max", "0");
+    test_set_option("soft_limit", "24M");
     memset(blocks, 1, sizeof blocks); /* resident from here on */
-    size_t resident = resident_bytes();
+    size_t resident = test_resident_bytes();
     static const size_t sizes[] = {500, 5000, 50000, 800, 9000};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         size_t count = 16 * MIB / sizes[i];
@@ -170,7 +149,7 @@ static void case_soft(void) {
         }
         empty(count);
     }
-    TEST_CHECK(resident_bytes() - resident <= 24 * MIB + STEP);
+    TEST_CHECK(test_resident_bytes() - resident <= 24 * MIB + STEP);
 }
 
 static size_t thread_counts[THREADS];
@@ -222,7 +201,7 @@ int main(void) {
         int status;
         pid_t child = fork();
         if (child == 0) {
-            set_option("limit", "48M");
+            test_set_option("limit", "48M");
             cases[i]();
             _exit(0);
         }

@@ -15,10 +15,14 @@
 #define THREADS 4
 #define SHARED 512 /* blocks that any thread may free */
 #define BLOCK_MAX_BYTES 4096
-#define HELD_BLOCKS 8000
+#define HELD_BLOCKS 48000
 #define HELD_BYTES 1000
-/* Lists are counted a moment after the heaps: what moved into them meanwhile is missing. */
-#define MOVING_BYTES ((size_t)2 << 20)
+/* Lists are counted a moment after the heaps, and the caller may lose its processor in between:
+ * what was taken from the heaps and has come into lists meanwhile is missing. That can be all that
+ * each of the threads may have allocated at a time, waiting for it since another one freed it, and
+ * what threads keep. */
+#define KEPT_BYTES ((size_t)4 << 20)
+#define MOVING_BYTES ((size_t)THREADS * SHARED * BLOCK_MAX_BYTES + KEPT_BYTES)
 #define MOST_BYTES ((size_t)256 << 20) /* far above all that this program can have */
 
 static void *shared[SHARED];

@@ -1,6 +1,7 @@
 /* fork_before_first_call.c - a thread that never allocated forks while others allocate; its child's
  * first calls find arenas that were in the middle of an operation, and must not wait for them.
  * Layer: tests (includes libc only). */
+#include "outside.h"
 #include "support.h"
 
 #include <pthread.h>
@@ -10,7 +11,6 @@
 
 #define ALLOCATORS 3
 #define LIVE_BLOCKS 50
-#define CHILD_SECONDS 20
 
 static volatile bool stop;
 
@@ -30,7 +30,7 @@ static void *allocate_until_stop(void *argument) {
 }
 
 static void child(void) {
-    alarm(CHILD_SECONDS);
+    alarm(TEST_CHILD_SECONDS);
     void *small = malloc(100);
     void *large = malloc(5000);
     free(small);

@@ -1,6 +1,7 @@
 /* fork_places.c - forks where they hurt: in a handler that interrupted malloc, beside a held
  * stream, in handlers around fork, in a child of a child, by vfork.
  * Layer: tests (includes libc only). */
+#include "outside.h"
 #include "support.h"
 #include "traffic.h"
 
@@ -13,7 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHILD_SECONDS 30
 #define TICK_US 500
 
 static struct traffic main_traffic;
@@ -34,7 +34,7 @@ static void expect_child(pid_t id) {
 /* What a child does with the memory it inherited and with new memory; ends the child. */
 static void be_child(void) {
     struct traffic own;
-    alarm(CHILD_SECONDS);
+    alarm(TEST_CHILD_SECONDS);
     traffic_check(&main_traffic);
     traffic_init(&own, 100, main_traffic.random);
     traffic_run(&own, 500);
@@ -71,7 +71,7 @@ static void fork_in_handler(int number) {
     if (id == 0) {
         struct traffic own;
         signal(SIGALRM, SIG_DFL);
-        alarm(CHILD_SECONDS);
+        alarm(TEST_CHILD_SECONDS);
         traffic_init(&own, 50, (uint64_t)handled);
         own.some_bytes = traffic_slow_bytes;
         traffic_run(&own, 100);
@@ -138,7 +138,7 @@ static void allocate_around_fork(void) {
 static void test_nested(unsigned depth) {
     pid_t id = fork();
     if (id == 0) {
-        alarm(CHILD_SECONDS);
+        alarm(TEST_CHILD_SECONDS);
         traffic_check(&main_traffic);
         traffic_run(&main_traffic, 200);
         if (depth > 1) {

@@ -1,6 +1,7 @@
 /* fork_threads.c - fork, again and again, while other threads allocate: each child can use what it
  * inherited and everything new.
  * Layer: tests (includes libc only). */
+#include "outside.h"
 #include "support.h"
 
 #include <malloc.h>
@@ -13,7 +14,6 @@
 
 #define THREADS 6
 #define INHERITED 200
-#define CHILD_SECONDS 20
 
 static volatile int stop;
 static unsigned char *inherited[INHERITED];
@@ -52,7 +52,7 @@ static void *allocate_in_thread(void *unused) {
 static void be_child(void) {
     pthread_t thread;
     void *made = NULL;
-    alarm(CHILD_SECONDS);
+    alarm(TEST_CHILD_SECONDS);
     for (size_t i = 0; i < INHERITED; i++) {
         TEST_CHECK(test_pattern_holds(inherited[i], inherited_bytes(i), i));
         inherited[i] = realloc(inherited[i], inherited_bytes(i) + 500);

@@ -4,9 +4,9 @@
  *
  * Each case is a process of its own. Under the other profiles keepcost is main's top, by glibc's
  * definition (test_malloc_h_figures.c). */
+#include "outside.h"
 #include "support.h"
 
-#include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,15 +22,6 @@
 #define JOINED_BYTES (1024 * KIB)
 
 static void *blocks[BLOCKS_MAX];
-
-static size_t resident_bytes(void) {
-    char text[100];
-    int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    ssize_t length = read(file, text, sizeof text - 1);
-    TEST_CHECK(length > 0 && close(file) == 0);
-    text[length] = '\0';
-    return strtoull(strchr(text, ' '), NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
-}
 
 static void expect_near(const char *what, size_t found, size_t wanted, size_t slack) {
     if (found > wanted + slack || wanted > found + slack) {
@@ -56,14 +47,14 @@ static void check_trim(void) {
  * it lies in, so only blocks much larger than a page are compared with what is resident. */
 static void check_size(size_t bytes, size_t step) {
     size_t count = ALL_BYTES / bytes;
-    size_t resident = resident_bytes();
+    size_t resident = test_resident_bytes();
     TEST_CHECK(count <= BLOCKS_MAX);
     for (size_t i = 0; i < count; i++) {
         blocks[i] = malloc(bytes);
         memset(blocks[i], 1, bytes);
     }
     struct mallinfo2 full = mallinfo2();
-    expect_near("full", resident_bytes() - resident, full.arena + full.hblkhd,
+    expect_near("full", test_resident_bytes() - resident, full.arena + full.hblkhd,
                 ALL_BYTES / 16 + SLACK_BYTES);
     for (size_t i = 0; i < count; i++) {
         if (i % step != 0) {
@@ -73,7 +64,7 @@ static void check_size(size_t bytes, size_t step) {
     check_trim();
     struct mallinfo2 left = mallinfo2();
     if (bytes >= 16 * KIB) {
-        expect_near("left", resident_bytes() - resident, left.arena + left.hblkhd,
+        expect_near("left", test_resident_bytes() - resident, left.arena + left.hblkhd,
                     ALL_BYTES / 16 + SLACK_BYTES);
     }
     for (size_t i = 0; i < count; i += step) {

@@ -1,9 +1,10 @@
 /* memory_back.c - memory that goes back: what stays resident after a peak, between survivors, and
  * how many faults a program takes that grows and shrinks again and again.
  *
- * Every case is a process of its own; resident bytes come from /proc/self/statm, faults from
- * getrusage. Knob: ARENITE_TEST_PEAK_MIB, the peak of each case.
+ * Every case is a process of its own; faults come from getrusage. Knob: ARENITE_TEST_PEAK_MIB, the
+ * peak of each case.
  * Layer: tests (includes libc only). */
+#include "outside.h"
 #include "support.h"
 #include "test_random.h"
 
@@ -31,14 +32,6 @@ static size_t peak_bytes;
 static void **blocks;
 static size_t block_count;
 static struct random_source chance;
-
-static size_t resident_bytes(void) {
-    unsigned long size = 0, resident = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    TEST_CHECK(file != NULL && fscanf(file, "%lu %lu", &size, &resident) == 2);
-    fclose(file);
-    return resident * (size_t)sysconf(_SC_PAGESIZE);
-}
 
 static long faults(void) {
     struct rusage usage;
@@ -80,11 +73,10 @@ static void prepare(size_t bytes) {
                   -1, 0);
     TEST_CHECK(blocks != MAP_FAILED);
     free(malloc(1));
-    resident_bytes();
 }
 
 static void expect_left(const char *what, size_t before, size_t most) {
-    size_t now = resident_bytes();
+    size_t now = test_resident_bytes();
     size_t left = now > before ? now - before : 0;
     if (left > most) {
         fprintf(stderr, "%s: %zu KiB left, at most %zu allowed\n", what, left / 1024, most / 1024);
@@ -97,7 +89,7 @@ static void expect_left(const char *what, size_t before, size_t most) {
 static void *one_peak(void *argument) {
     const struct scene *scene = argument;
     prepare(scene->block_bytes);
-    size_t before = resident_bytes();
+    size_t before = test_resident_bytes();
     grow(scene->block_bytes);
     shrink(scene->order);
     size_t share = peak_bytes / 100 * 3;
@@ -109,7 +101,7 @@ static void *one_peak(void *argument) {
 static void *one_survivor(void *argument) {
     const struct scene *scene = argument;
     prepare(scene->block_bytes);
-    size_t before = resident_bytes();
+    size_t before = test_resident_bytes();
     grow(scene->block_bytes);
     void **first = blocks;
     blocks += scene->order == LAST_FIRST;
@@ -125,7 +117,7 @@ static void *one_survivor(void *argument) {
 static void *many_survivors(void *argument) {
     const struct scene *scene = argument;
     prepare(scene->block_bytes);
-    size_t before = resident_bytes();
+    size_t before = test_resident_bytes();
     grow(scene->block_bytes);
     for (size_t i = 0; i < block_count; i++) {
         if (i % 16 != 0) {
@@ -170,7 +162,7 @@ static void *phases(void *argument) {
 static void *trim(void *argument) {
     const struct scene *scene = argument;
     prepare(scene->block_bytes);
-    size_t before = resident_bytes();
+    size_t before = test_resident_bytes();
     grow(scene->block_bytes);
     shrink(scene->order);
     grow(scene->block_bytes);
@@ -221,6 +213,7 @@ int main(void) {
     if (options != NULL && strstr(options, "profile=") != NULL) {
         test_skip("only the default profile gives memory back so");
     }
+    test_stop_decay();
     chance = random_start("memory_back");
     peak_bytes = test_knob("ARENITE_TEST_PEAK_MIB", 24) * MIB;
     static const size_t sizes[] = {16, 1000, 2000, 8192, 100000};

@@ -1,6 +1,7 @@
 /* thread_life.c - many threads that come and go, hold and hand on blocks, and allocate at their
  * very end.
  * Layer: tests (includes libc only). */
+#include "outside.h"
 #include "support.h"
 
 #include <malloc.h>
@@ -90,14 +91,6 @@ static void run_at_once(size_t count, void *(*body)(void *)) {
     }
 }
 
-static size_t resident_kib(void) {
-    size_t pages = 0, ignored = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    TEST_CHECK(file != NULL && fscanf(file, "%zu %zu", &ignored, &pages) == 2);
-    fclose(file);
-    return pages * ((size_t)sysconf(_SC_PAGESIZE) / 1024);
-}
-
 static void *do_nothing(void *unused) {
     return unused;
 }
@@ -121,11 +114,11 @@ static void test_one_after_the_other(size_t count) {
     for (size_t i = 0; i < 20; i++) {
         run_at_once(4, live);
     }
-    size_t before = resident_kib();
+    size_t before = test_resident_bytes() / 1024;
     for (size_t i = 0; i < count / 4; i++) {
         run_at_once(4, live);
     }
-    size_t after = resident_kib();
+    size_t after = test_resident_bytes() / 1024;
     printf("resident: %zu KiB, then %zu KiB\n", before, after);
     TEST_CHECK(after < before + GROWTH_MAX_KIB);
 }

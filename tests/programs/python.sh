@@ -1,6 +1,6 @@
 #!/bin/bash
 # python.sh - python3 with every object from malloc: a script of its own and parts of its own test
-# suite. TIMEOUT_SECONDS: 300
+# suite.
 . "$(dirname "$0")/lib.sh"
 need python3
 export PYTHONMALLOC=malloc PYTHONHASHSEED=0
@@ -31,12 +31,16 @@ same_output python python3 script.py
 
 python3 -c 'import test.test_dict' 2>/dev/null ||
     { echo "python's own tests are not installed (libpython3-testsuite): only the script ran"; exit 0; }
+# Left out are those of its tests that fail on a slow machine because they look at the clock.
+patient="--timeout 3600 -i test_timeout -i test_search_anchor_at_beginning"
 for suite in test_dict test_list test_json test_re test_thread test_unicode test_set test_deque; do
     status=0
-    arenite_env python3 -m test -q "$suite" >suite.log 2>&1 || status=$?
+    # shellcheck disable=SC2086 # several words
+    arenite_env python3 -m test -q $patient "$suite" >suite.log 2>&1 || status=$?
     if grep '^arenite: ' suite.log; then fail "$suite: arenite complains"; fi
     [ "$status" -eq 0 ] && continue
-    python3 -m test -q "$suite" >/dev/null 2>&1 && { tail -30 suite.log; fail "$suite"; }
+    # shellcheck disable=SC2086
+    python3 -m test -q $patient "$suite" >/dev/null 2>&1 && { tail -30 suite.log; fail "$suite"; }
     echo "$suite fails plainly too"
 done
 echo "python's own tests pass as plainly"

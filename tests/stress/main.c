@@ -14,6 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define WORKERS_MAX 64
+
 struct shape {
     const char *name;
     void (*run)(const struct stress *stress);
@@ -45,6 +47,7 @@ static void *run_worker(void *argument) {
     struct worker *worker = argument;
     while (__atomic_load_n(&worker->stop, __ATOMIC_RELAXED) == 0) {
         traffic_run(&worker->traffic, 50);
+        __atomic_add_fetch(&worker->rounds, 1, __ATOMIC_RELAXED);
     }
     traffic_empty(&worker->traffic);
     return NULL;
@@ -53,8 +56,27 @@ static void *run_worker(void *argument) {
 void workers_start(struct worker *workers, size_t count, uint64_t seed) {
     for (size_t i = 0; i < count; i++) {
         traffic_init(&workers[i].traffic, 300, seed + i);
+        workers[i].rounds = 0;
         workers[i].stop = 0;
         TEST_CHECK(pthread_create(&workers[i].handle, NULL, run_worker, &workers[i]) == 0);
+    }
+}
+
+static size_t rounds_of(const struct worker *worker) {
+    return __atomic_load_n(&worker->rounds, __ATOMIC_RELAXED);
+}
+
+/* One after the other: the last ones have mostly come as far when the first one has. */
+void workers_await(const struct worker *workers, size_t count, size_t rounds) {
+    size_t goals[WORKERS_MAX];
+    TEST_CHECK(count <= WORKERS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        goals[i] = rounds_of(&workers[i]) + rounds;
+    }
+    for (size_t i = 0; i < count; i++) {
+        while (rounds_of(&workers[i]) < goals[i]) {
+            usleep(100);
+        }
     }
 }
 

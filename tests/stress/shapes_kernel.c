@@ -2,6 +2,8 @@
  * Layer: tests (includes libc only). */
 #include "stress.h"
 
+#include "outside.h"
+
 #include <errno.h>
 #include <malloc.h>
 #include <signal.h>
@@ -12,7 +14,6 @@
 #include <unistd.h>
 
 #define WORKERS 3
-#define CHILD_SECONDS 60
 #define LIMIT_BYTES ((size_t)160 << 20)
 #define EXHAUST_MAX 20000
 #define HANDLER_SLOTS 8
@@ -24,7 +25,7 @@ static void in_child(void (*action)(void *argument), void *argument) {
     pid_t id = fork();
     TEST_CHECK(id >= 0);
     if (id == 0) {
-        alarm(CHILD_SECONDS);
+        alarm(TEST_CHILD_SECONDS);
         action(argument);
         _exit(0);
     }

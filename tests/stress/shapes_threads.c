@@ -5,21 +5,16 @@
 #include <malloc.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define WORKERS 4
 #define MANY 48
 #define RING 512
 #define BEQUEATHED 200
 
-static void pause_us(unsigned us) {
-    usleep(us);
-}
-
 void stress_threads(const struct stress *stress) {
     struct worker workers[WORKERS];
     workers_start(workers, WORKERS, stress->seed);
-    pause_us((unsigned)(150000 * stress->scale));
+    workers_await(workers, WORKERS, 60 * stress->scale);
     workers_stop(workers, WORKERS);
 }
 
@@ -27,7 +22,7 @@ void stress_threads(const struct stress *stress) {
 void stress_many_arenas(const struct stress *stress) {
     static struct worker workers[MANY];
     workers_start(workers, MANY, stress->seed);
-    pause_us((unsigned)(150000 * stress->scale));
+    workers_await(workers, MANY, 6 * stress->scale);
     workers_stop(workers, MANY);
 }
 
@@ -133,7 +128,7 @@ static void generation(void) {
 /* Each thread frees what its forerunner left and leaves as much. */
 void stress_churn(const struct stress *stress) {
     TEST_CHECK(pthread_key_create(&last_key, allocate_last) == 0);
-    for (size_t i = 0; i < 40 * stress->scale; i++) {
+    for (size_t i = 0; i < 30 * stress->scale; i++) {
         generation();
     }
     for (size_t i = 0; i < WORKERS; i++) {
@@ -173,13 +168,14 @@ void stress_cached_exit(const struct stress *stress) {
 
 /* ---- detour ---------------------------------------------------------------------------------- */
 
-/* Perturbing takes every call off the fast paths; switched under everybody's feet. */
+/* Perturbing takes every call off the fast paths; switched under everybody's feet, and not before
+ * all have met the last switch. */
 void stress_detour(const struct stress *stress) {
     struct worker workers[WORKERS];
     workers_start(workers, WORKERS, stress->seed);
-    for (size_t i = 0; i < 150 * stress->scale; i++) {
+    for (size_t i = 0; i < 30 * stress->scale; i++) {
         mallopt(M_PERTURB, i % 2 == 0 ? 0x33 : 0);
-        pause_us(1000);
+        workers_await(workers, WORKERS, 2); /* one whole round of each */
     }
     mallopt(M_PERTURB, 0);
     workers_stop(workers, WORKERS);

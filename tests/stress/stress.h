@@ -39,14 +39,17 @@ void stress_forks(const struct stress *stress);
 void stress_signals(const struct stress *stress);
 void stress_memory_limit(const struct stress *stress);
 
-/* A thread that runs its own traffic until told to stop. */
+/* A thread that runs its own traffic, round by round, until told to stop. */
 struct worker {
     pthread_t handle;
     struct traffic traffic;
+    size_t rounds; /* done; read by others */
     int stop;
 };
 
 void workers_start(struct worker *workers, size_t count, uint64_t seed);
+/* Returns when each has done so many rounds more, however long that takes. */
+void workers_await(const struct worker *workers, size_t count, size_t rounds);
 /* Ends their traffic, checks and frees all they hold. */
 void workers_stop(struct worker *workers, size_t count);
 

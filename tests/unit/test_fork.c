@@ -1,6 +1,6 @@
 /* test_fork.c - fork in the middle of traffic: the child finds sound arenas, its parent's
  * contents, and goes on allocating; what other threads were doing is set aside.
- * Layer: tests (includes api and below). TIMEOUT_SECONDS: 300 */
+ * Layer: tests (includes api and below). */
 #include "arenite/arenite.h"
 #include "glibc_profile.h"
 #include "support.h"

@@ -169,7 +169,6 @@ static void ask_in_handler(int number) {
 static void test_handler_inside_an_operation(void **state) {
     (void)state;
     signal(SIGUSR1, ask_in_handler);
-    alarm(60);
     operation_enter();
     arena_lock(&main_arena);
     raise(SIGUSR1);
@@ -179,7 +178,6 @@ static void test_handler_inside_an_operation(void **state) {
     assert_int_equal(seen_in_handler.system_bytes, main_arena.system_bytes);
     assert_int_equal(trimmed_in_handler, 0);
     raise(SIGUSR1);
-    alarm(0);
     assert_int_equal(seen_in_handler.incomplete, 0);
 }
 

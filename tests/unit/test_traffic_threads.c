@@ -1,6 +1,6 @@
 /* test_traffic_threads.c - content-checked random traffic of many threads, with hand-over between
  * them and threads that come and go. Runs under ThreadSanitizer too.
- * Layer: tests (includes the public interface; audits of thread and below). TIMEOUT_SECONDS: 300
+ * Layer: tests (includes the public interface; audits of thread and below).
  *
  * ARENITE_TEST_ROUNDS sets how long it runs, ARENITE_TEST_MAX_THREADS how wide. */
 #include "arenite/arenite.h"

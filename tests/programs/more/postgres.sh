@@ -1,6 +1,5 @@
 #!/bin/bash
 # postgres.sh - PostgreSQL under pgbench: forks, shared buffers, sums that must stay in balance.
-# TIMEOUT_SECONDS: 300
 . "$(dirname "$0")/../lib.sh"
 need pgbench psql
 bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -1)

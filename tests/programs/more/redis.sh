@@ -1,6 +1,5 @@
 #!/bin/bash
 # redis.sh - redis-server under redis-benchmark on the loopback; its data survive a background save.
-# TIMEOUT_SECONDS: 300
 . "$(dirname "$0")/../lib.sh"
 need redis-server redis-cli redis-benchmark
 
