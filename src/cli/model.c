@@ -17,6 +17,7 @@ const char model_help[] =
     "       arenite model walk FILE ADDRESS\n"
     "       arenite model demo overcommit|coldpages|forkcow|stack|threads|two-megabytes\n"
     "                     [--ram SIZE] [--swap SIZE] [--json]\n"
+    "       arenite model exec PROG [ARG ...] [--json]\n"
     "\n"
     "run    runs a script of memory operations in a model of the Linux kernel and shows after "
     "each\n"
@@ -29,6 +30,9 @@ const char model_help[] =
     "walk   runs a script in the model and draws how ADDRESS (a number, or a place of the script)\n"
     "       is translated after it, level by level.\n"
     "demo   an experiment on a model machine of any size (12G), told step by step.\n"
+    "exec   the mappings of a program where it begins, laid out by the model from its ELF files, "
+    "and\n"
+    "       of a real process; exit status 0 when they are equal.\n"
     "\n"
     "FILE `-` is standard input. docs/model.md explains the script language, and what is exact "
     "and\n"
@@ -179,13 +183,32 @@ static int demo_subverb(const struct model_options *options, char **argv) {
     return model_demo(options);
 }
 
+/* What follows PROG is its own, `--json` before or behind it is ours. */
+static int exec_subverb(int argc, char **argv) {
+    struct model_options options = {0};
+    int first = 1;
+    if (argc > first && strcmp(argv[first], "--json") == 0) {
+        options.json = true;
+        first++;
+    }
+    if (argc > first + 1 && strcmp(argv[argc - 1], "--json") == 0) {
+        options.json = true;
+        argv[argc - 1] = NULL;
+    }
+    return argc <= first ? say_usage("model", "model exec: a program is missing")
+                         : model_exec(&options, argv + first);
+}
+
 static const struct subverb subverbs[] = {
     {"run", run_subverb}, {"check", check_subverb}, {"walk", walk_subverb}, {"demo", demo_subverb}};
 
 int model_verb(int argc, char **argv) {
     struct model_options options = {.scripts = 100, .ops = 60, .seed = 1};
     if (argc < 2) {
-        return say_usage("model", "model: run, check, walk or demo is missing");
+        return say_usage("model", "model: run, check, walk, demo or exec is missing");
+    }
+    if (strcmp(argv[1], "exec") == 0) {
+        return exec_subverb(argc - 1, argv + 1);
     }
     for (size_t i = 0; i < sizeof subverbs / sizeof subverbs[0]; i++) {
         if (strcmp(argv[1], subverbs[i].name) == 0) {

@@ -34,6 +34,9 @@ int model_walk(const struct model_options *options);
 /* Plays the demo that options->file names. */
 int model_demo(const struct model_options *options);
 
+/* Lays argv[0] with its arguments out, in the model and in a real process. */
+int model_exec(const struct model_options *options, char **argv);
+
 /* Says where a script is wrong. */
 void model_say_bad_line(const struct script *script, const char *path);
 

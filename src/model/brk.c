@@ -29,8 +29,10 @@ static int grow(struct mm *mm, vaddr old_end, vaddr new_end) {
         .pgoff = pages_of(old_end),
         .only_left = true,
     };
-    struct vma *merged;
-    int error = vma_merge_new(mm, &proposal, &merged);
+    struct vma *merged = NULL;
+    bool is_first =
+        old_end <= page_round_up(mm->layout.start_break); /* never joins what is below */
+    int error = is_first ? 0 : vma_merge_new(mm, &proposal, &merged);
     if (error == 0 && merged == NULL) {
         error = vma_insert(mm, &proposal);
     }
