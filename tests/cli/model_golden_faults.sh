@@ -2,7 +2,9 @@
 # The tables of faults, huge pages, fork and page tables that were measured on a kernel.
 set -eu
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib_settings.sh"
 . "$(dirname "$0")/lib_golden.sh"
+keep_settings
 
 golden touching <<'END'
 mmap A 64p rw- fixed at W
@@ -185,4 +187,44 @@ munmap A 2p
 exit
 write A 1p
 expect signal SEGV_MAPERR
+END
+golden collapsed <<'END'
+mmap A 4M rw- fixed at W
+write A 8p
+madvise A 4M hugepage
+write A+8p 8p
+expect minflt 8
+expect ahp_kb 0
+madvise A 2M collapse
+expect minflt 0
+expect ahp_kb 2048
+expect rss_kb 2048
+write A 2M
+expect minflt 0
+madvise A+2M 1M populate_write
+expect minflt 1
+expect ahp_kb 4096
+END
+golden paged_out <<'END'
+mmap A 64p rw- fixed at W
+write A 64p
+madvise A 16p cold
+read A 64p
+expect minflt 0
+mmap B 2M rw- fixed at W+2M
+madvise B 2M hugepage
+write B 5p
+expect rss_kb 2304
+madvise A 8p free
+write A 2p
+madvise A 8p pageout
+expect minflt 0
+write A 8p
+END
+golden recursion <<'END'
+rlimit stack 8M
+stack 16M
+expect signal SEGV_MAPERR
+stack 4M
+expect minflt 0
 END

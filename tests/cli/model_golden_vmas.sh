@@ -2,7 +2,9 @@
 # The rules of merging, placing, moving and growing that were measured on a kernel.
 set -eu
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib_settings.sh"
 . "$(dirname "$0")/lib_golden.sh"
+keep_settings
 
 golden merging <<'END'
 mmap A 4p rw- fixed at W

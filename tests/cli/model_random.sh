@@ -3,6 +3,8 @@
 # indexes and both layouts. ARENITE_TEST_SEED and ARENITE_TEST_SCRIPTS make it another or a longer one.
 set -eu
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib_settings.sh"
+keep_settings
 
 seed=${ARENITE_TEST_SEED:-20261121}
 scripts=${ARENITE_TEST_SCRIPTS:-160}

@@ -4,6 +4,7 @@
 # swap file of 32 MiB on, and off again.
 set -eu
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib_settings.sh"
 
 cat >"$work/pageout" <<'END'
 mmap A 128p rw- fixed at W
@@ -113,6 +114,7 @@ run "$arenite" model run "$work/short" --json
 expect_no_line out swap_kb "the JSON line where there is none"
 
 [ "${ARENITE_TEST_SWAP:-0}" = 1 ] || exit 0
+change_settings
 dd if=/dev/zero of="$work/swapfile" bs=1M count=32 2>"$work/err"
 chmod 600 "$work/swapfile"
 mkswap "$work/swapfile" >"$work/out"
