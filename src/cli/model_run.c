@@ -68,6 +68,51 @@ static void print_memory(const struct machine *machine) {
     print_text("slabtop", text);
 }
 
+/* ---- what of it is not exact --------------------------------------------------------------- */
+
+static bool has_verb(const struct script *script, enum script_verb verb) {
+    for (size_t i = 0; i < script->op_count; i++) {
+        if (script->ops[i].verb == verb) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Shared mappings of files, and the pages of files that are paged out. */
+static bool depends_on_folios(const struct script *script) {
+    for (size_t i = 0; i < script->op_count; i++) {
+        const struct script_op *op = &script->ops[i];
+        bool shares =
+            op->verb == SCRIPT_MMAP && op->file >= 0 && (op->flags & MAP_REQUEST_SHARED) != 0;
+        bool pages_out = op->verb == SCRIPT_MADVISE && op->advice == ADVICE_PAGEOUT &&
+                         has_verb(script, SCRIPT_FILE);
+        if (shares || pages_out) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Says under people's output which of its figures are estimates or extrapolations. */
+static void print_labels(const struct script *script, const struct model_options *options) {
+    if (options->swap_bytes > 0 || options->ram_bytes > 0) {
+        printf("note: when memory runs short, which pages go, and how many faults are major, are "
+               "estimates; the sum of the faults is not.\n");
+    }
+    if (depends_on_folios(script)) {
+        printf("note: faults in shared mappings of files, and pages of files that are paged out, "
+               "depend on the page cache's folios: estimates.\n");
+    }
+    if (options->bits32) {
+        printf("note: a 32-bit process was not compared with a kernel: an extrapolation.\n");
+    }
+    if (options->memory) {
+        printf("note: which frames are taken, lists and slabs cannot be compared with a kernel; "
+               "their formats and invariants are.\n");
+    }
+}
+
 /* ---- the run ------------------------------------------------------------------------------- */
 
 /* False, with a message, when the last state is not as the line says. */
@@ -118,6 +163,9 @@ int model_run(const struct model_options *options) {
         status = run_script(&world, &script, options) ? CLI_OK : CLI_FAILED;
         if (options->memory) {
             print_memory(&world.machine);
+        }
+        if (!options->json) {
+            print_labels(&script, options);
         }
         world_destroy(&world);
     } else {
