@@ -50,7 +50,7 @@ void remote_free_reentrant(struct slab *slab, struct slot *slot);
 
 /* Whether others sent something, or somebody could send nobody something. */
 INLINE bool remote_has_mail(const struct thread *thread) {
-    return (LOAD_RELAXED(&thread->inbox) != NULL) | (LOAD_RELAXED(&remote_unsent) != NULL);
+    return LOAD_RELAXED(&thread->inbox) != NULL || LOAD_RELAXED(&remote_unsent) != NULL;
 }
 
 /* Frees what others sent; true when there was something. */
