@@ -249,6 +249,60 @@ static void test_little_swap(void **state) {
     world_destroy();
 }
 
+/* ---- whom the OOM killer takes ------------------------------------------------------------- */
+
+static vaddr map_and_write(struct mm *mm, uint64_t pages) {
+    const struct map_request request = {.address = WINDOW,
+                                        .length = pages * MODEL_PAGE_BYTES,
+                                        .access = VMF_READ | VMF_WRITE,
+                                        .flags = MAP_REQUEST_FIXED};
+    vaddr place = 0;
+    assert_int_equal(mm_map(mm, &request, &place), 0);
+    for (uint64_t page = 0; page < pages; page++) {
+        if (mm_access(mm, place + page * MODEL_PAGE_BYTES, true) != FAULT_NO_SIGNAL) {
+            break;
+        }
+    }
+    return place;
+}
+
+/* Points are pages, with tables and swap, and thousandths of memory and swap by oom_score_adj. */
+static void test_badness(void **state) {
+    world_init_with_swap(*(enum index_kind *)*state, 2000, 1000);
+    struct mm *mm = &world.mms[0];
+    map_and_write(mm, 100);
+    assert_int_equal(oom_badness(mm), 100 + 3); /* three tables */
+    assert_int_equal(mm_advise(mm, WINDOW, 50 * MODEL_PAGE_BYTES, ADVICE_PAGEOUT), 0);
+    assert_int_equal(mm->swap_pages, 50);
+    assert_int_equal(oom_badness(mm), 100 + 3);
+    mm->oom_score_adj = 500;
+    assert_int_equal(oom_badness(mm), 103 + 500 * (3000 / 1000));
+    mm->oom_score_adj = -1000;
+    assert_true(oom_badness(mm) == INT64_MIN);
+    world_destroy();
+}
+
+/* The larger one is spared when it is protected, and its own wish fails then. */
+static void test_who_is_killed(void **state) {
+    world_init(*(enum index_kind *)*state, 2000);
+    struct mm small;
+    struct mm *large = &world.mms[0];
+    assert_int_equal(mm_init(&small, &world.machine, &layout), 0);
+    map_and_write(&small, 200);
+    map_and_write(large, 1900);
+    assert_true(large->killed && !small.killed);
+    assert_int_equal(world.machine.last_kill.pid, large->pid);
+    assert_true(world.machine.last_kill.anon_pages > 1000);
+    mm_destroy(large);
+    assert_int_equal(mm_init(large, &world.machine, &layout), 0);
+    large->oom_score_adj = -1000;
+    map_and_write(large, 1750);
+    assert_true(small.killed && !large->killed);
+    assert_int_equal(world.machine.last_kill.kills, 2);
+    mm_destroy(&small);
+    world_destroy();
+}
+
 /* ---- the kernel's own memory --------------------------------------------------------------- */
 
 /* Reading needs a table for every 2 MiB and no other frame: it empties the machine to the last. */
@@ -304,6 +358,8 @@ static enum index_kind rbtree = INDEX_RBTREE;
         cmocka_unit_test_prestate(test_little_memory, &(kind)),   \
         cmocka_unit_test_prestate(test_enough_swap, &(kind)),     \
         cmocka_unit_test_prestate(test_little_swap, &(kind)),     \
+        cmocka_unit_test_prestate(test_badness, &(kind)),         \
+        cmocka_unit_test_prestate(test_who_is_killed, &(kind)),   \
         cmocka_unit_test_prestate(test_tables_take_all, &(kind)), \
         cmocka_unit_test_prestate(test_slabinfo_counts_vmas, &(kind))
 
