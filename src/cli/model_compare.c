@@ -151,6 +151,10 @@ void comparison_run(struct comparison *comparison, const struct script *script,
     }
     if (world_init(&world, script, &scene, personality, options->index, MODEL_FRAMES)) {
         run_both(comparison, &world, &kernel, script);
+        const char *broken = machine_audit(&world.machine);
+        if (broken != NULL) {
+            add_line(comparison, text_format("the model is broken at the end: %s", broken));
+        }
         world_destroy(&world);
     } else {
         say("not enough memory for the model");
