@@ -7,6 +7,7 @@
 #include "chunk/keep.h"
 #include "chunk/mapped_table.h"
 #include "thread/operation.h"
+#include "thread/slabs.h"
 
 #include <string.h>
 
@@ -257,6 +258,7 @@ static void collect_slabs(struct walk *walk, struct heap_statistics *sum) {
             holes_bytes < pages.in_use_bytes ? holes_bytes : pages.in_use_bytes;
         walk_slabs(walk, count_slab, slabs);
         walk_threads(walk, count_kept, sum);
+        sum->returns_bytes += slabs_returns_bytes(thread_own) + depot_returns_bytes();
     }
     operation_leave();
     limit(&slabs->live_bytes, slabs->committed_bytes);

@@ -270,6 +270,25 @@ static bool make_holes_in_class(struct thread *thread, size_t class_index) {
     return any;
 }
 
+static size_t count_holes_in(const struct list *list) {
+    size_t pages = 0;
+    for (struct list_link *link = list->first; link != NULL; link = link->next) {
+        pages += slab_count_holes(LIST_ELEMENT(link, struct slab, link));
+    }
+    return pages;
+}
+
+/* The lock is dropped between two classes. */
+size_t depot_returns_bytes(void) {
+    size_t pages = 0;
+    for (size_t i = 1; i < SLAB_CLASSES; i++) {
+        depot_lock();
+        pages += count_holes_in(&partial[i]);
+        depot_unlock();
+    }
+    return pages * os_page_bytes();
+}
+
 bool depot_make_holes(struct thread *thread) {
     bool any = false;
     for (size_t i = 1; i < SLAB_CLASSES; i++) {

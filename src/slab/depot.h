@@ -61,6 +61,8 @@ bool depot_give_with_holes(struct slab *slab, size_t least_pages);
 /* Looks through all partly used slabs of the depot again, which are the calling thread's meanwhile;
  * true when pages went back. Not under the lock; the thread must be attached. */
 bool depot_make_holes(struct thread *thread);
+/* What depot_make_holes would give back now. Not under the lock. */
+size_t depot_returns_bytes(void);
 /* Pages that slabs do not have because of their holes. */
 size_t depot_holes_bytes(void);
 

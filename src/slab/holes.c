@@ -131,17 +131,33 @@ static void give_back(const struct slab *slab, const uint64_t *pages_out) {
     }
 }
 
-size_t slab_make_holes(struct slab *slab, struct slab_holes *holes, size_t least_pages) {
-    const struct slab_holes none = {.hidden = 0};
-    const struct slab_holes former = slab->holes != NULL ? *slab->holes : none;
-    struct free_slots found;
-    struct slab_holes now;
-    if (slab_live(slab) == 0 || !find_free_slots(slab, &found)) {
+/* The holes there would be, with those that there are; the pages that this adds. */
+static size_t find_holes(const struct slab *slab, struct free_slots *found,
+                         const struct slab_holes *former, struct slab_holes *now) {
+    if (slab_live(slab) == 0 || !find_free_slots(slab, found)) {
         return 0;
     }
-    add_hidden(slab, &former, &found);
-    find_pages(slab, &found, &now);
-    size_t added = now.page_count - former.page_count;
+    add_hidden(slab, former, found);
+    find_pages(slab, found, now);
+    return now->page_count - former->page_count;
+}
+
+static struct slab_holes holes_of(const struct slab *slab) {
+    return slab->holes != NULL ? *slab->holes : (struct slab_holes){.hidden = 0};
+}
+
+size_t slab_count_holes(const struct slab *slab) {
+    const struct slab_holes former = holes_of(slab);
+    struct free_slots found;
+    struct slab_holes now;
+    return find_holes(slab, &found, &former, &now);
+}
+
+size_t slab_make_holes(struct slab *slab, struct slab_holes *holes, size_t least_pages) {
+    const struct slab_holes former = holes_of(slab);
+    struct free_slots found;
+    struct slab_holes now;
+    size_t added = find_holes(slab, &found, &former, &now);
     if (added < least_pages || added == 0) {
         return 0;
     }

@@ -36,6 +36,9 @@ struct slab_holes {
  * there would be fewer than least_pages. By the owner. */
 size_t slab_make_holes(struct slab *slab, struct slab_holes *holes, size_t least_pages);
 
+/* Pages that slab_make_holes would give back. By the owner. */
+size_t slab_count_holes(const struct slab *slab);
+
 /* Links the hidden slots in again. By the owner. */
 void slab_fill_holes(struct slab *slab);
 

@@ -17,6 +17,7 @@ static bool give_back_slabs(struct thread *thread) {
 }
 
 struct reclaimed thread_reclaim(struct thread *thread, size_t pad_bytes) {
+    remote_flush(thread);
     struct reclaimed reclaimed = {.any = remote_collect(thread)};
     reclaimed.any |= thread_flush_medium(thread);
     reclaimed.pages |= large_release(thread);

@@ -79,6 +79,8 @@ const struct slot *slabs_find_damage(const struct thread *thread, size_t *budget
 /* Gives back pages between the last slots in use of nearly empty slabs, which go to the depot; at
  * once when `all`, else when enough have come together. True when some did. Holding no lock. */
 bool slabs_make_holes(struct thread *thread, bool all);
+/* What it would give back with `all`. */
+size_t slabs_returns_bytes(const struct thread *thread);
 /* A slab from the depot that has room, its holes filled; NULL: none. */
 struct slab *slabs_adopt(struct thread *thread, size_t class_index);
 /* Ends what the thread has earned by taking empty slabs again. */

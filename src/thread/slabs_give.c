@@ -2,6 +2,7 @@
  * pages between their last slots in use (slab/holes.h).
  * Layer: thread (includes slab and below). See slabs.h. */
 #include "os/os.h"
+#include "slab/holes.h"
 #include "thread/slabs.h"
 
 /* ---- at the end ------------------------------------------------------------------------------ */
@@ -90,6 +91,19 @@ static bool make_holes_in(struct thread *thread, struct list *list, size_t bytes
         }
     }
     return any;
+}
+
+size_t slabs_returns_bytes(const struct thread *thread) {
+    size_t pages = 0;
+    for (size_t i = 1; i < SLAB_CLASSES; i++) {
+        for (size_t group = 0; group < SLAB_GROUPS; group++) {
+            const struct list *list = &thread->partial[i][group];
+            for (struct list_link *link = list->first; link != NULL; link = link->next) {
+                pages += slab_count_holes(LIST_ELEMENT(link, struct slab, link));
+            }
+        }
+    }
+    return pages * os_page_bytes();
 }
 
 /* Slabs that became empty went to the page heaps: what was taken again of these counts, too. */
