@@ -10,9 +10,9 @@ struct reclaimed {
     bool pages; /* memory went back to the kernel */
 };
 
-/* What this thread freed of others' and they of this one's, its lists, cached blocks and empty slabs, the depot's,
- * pages between slots in use, all that page heaps and arenas keep. pad_bytes stay at the end of
- * each arena. Inside an operation that waits for locks, and holds none. */
+/* What this thread freed of others' and they of this one's, its lists, cached blocks and empty
+ * slabs, the depot's, pages between slots in use, all that page heaps and arenas keep. pad_bytes
+ * stay at the end of each arena. Inside an operation that waits for locks, and holds none. */
 struct reclaimed thread_reclaim(struct thread *thread, size_t pad_bytes);
 
 #endif

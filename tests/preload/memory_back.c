@@ -142,6 +142,38 @@ static void *many_survivors(void *argument) {
     return NULL;
 }
 
+static void *grow_in_thread(void *argument) {
+    const struct scene *scene = argument;
+    grow(scene->block_bytes);
+    return NULL;
+}
+
+/* The blocks of a thread that has ended, freed by another: pages between survivors go back when
+ * little is left in use, all by malloc_trim. */
+static void *ended_thread(void *argument) {
+    const struct scene *scene = argument;
+    pthread_t thread;
+    prepare(scene->block_bytes);
+    size_t before = test_resident_bytes();
+    TEST_CHECK(pthread_create(&thread, NULL, grow_in_thread, argument) == 0);
+    TEST_CHECK(pthread_join(thread, NULL) == 0);
+    for (size_t i = 0; i < block_count; i++) {
+        if (i % 16 != 0) {
+            free(blocks[i]);
+        }
+    }
+    bool is_small = scene->block_bytes < 4096;
+    expect_left("of an ended thread", before, peak_bytes / 100 * (is_small ? 45 : 20) + 2 * MIB);
+    TEST_CHECK(malloc_trim(0) == 1);
+    expect_left("of it, trimmed", before, peak_bytes / 100 * (is_small ? 33 : 13) + 2 * MIB);
+    for (size_t i = 0; i < block_count; i += 16) {
+        free(blocks[i]);
+    }
+    malloc_trim(0);
+    expect_left("of it, all freed", before, MIB);
+    return NULL;
+}
+
 static void *phases(void *argument) {
     const struct scene *scene = argument;
     prepare(scene->block_bytes);
@@ -226,5 +258,7 @@ int main(void) {
     run_all(many_survivors, 1000);
     run_all(many_survivors, 5000);
     run_all(trim, 5000);
+    in_child(ended_thread, &(struct scene){1000, FIRST_FIRST}, false);
+    in_child(ended_thread, &(struct scene){5000, FIRST_FIRST}, false);
     return 0;
 }
