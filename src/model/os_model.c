@@ -333,10 +333,19 @@ static int move_break(vaddr from, vaddr to) {
     return error;
 }
 
-/* sbrk(0) of libc asks nobody. */
+/* sbrk(0) of libc asks nobody, and cannot fail. */
+static void *known_break(void) {
+    sigset_t former;
+    enter(&former);
+    ensure_open();
+    vaddr place = kernel.mm.break_end;
+    leave(&former);
+    return (void *)(uintptr_t)place;
+}
+
 void *os_break_move(intptr_t delta) {
     if (delta == 0) {
-        return os_break_place();
+        return known_break();
     }
     sigset_t former;
     int error = begin_call(OS_MODEL_BREAK, &former);
@@ -348,11 +357,10 @@ void *os_break_move(intptr_t delta) {
 
 void *os_break_place(void) {
     sigset_t former;
-    enter(&former);
-    ensure_open();
+    int error = begin_call(OS_MODEL_BREAK, &former);
     vaddr place = kernel.mm.break_end;
-    leave(&former);
-    return (void *)(uintptr_t)place;
+    end_call(&former);
+    return error < 0 ? NULL : (void *)(uintptr_t)place;
 }
 
 /* ---- looking ------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* os.h - the whole contract between the library and a kernel.
- * Layer: os (includes only base). os_linux.c fulfils it with Linux; a model kernel can fulfil it
- * as well, bound at link time. No other file of the library talks to a kernel.
+ * Layer: os (includes only base). os_linux_*.c fulfil it with Linux; src/model/os_model*.c do it
+ * with the model kernel, in place of os_linux_memory.c and os_linux_clock.c: a choice made where a
+ * program is linked, so that it costs the library nothing. No other file talks to a kernel.
  *
  * Rules that hold for every function here:
  *   - no function allocates, but one that says so, and none changes errno;
@@ -72,7 +73,8 @@ long os_resident_bytes(const void *start, size_t bytes);
  * Callers hold the main arena's lock; other users of sbrk are not excluded by it. */
 void *os_break_move(intptr_t delta);
 
-/* Where the break is, asked of the kernel past libc: to libc the break stays untouched. */
+/* Where the break is, asked of the kernel past libc: to libc the break stays untouched. NULL when a
+ * sandbox forbids the question. */
 void *os_break_place(void);
 
 /* ---- time, chance, identity ---------------------------------------------------------------- */

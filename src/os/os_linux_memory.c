@@ -181,5 +181,6 @@ void *os_break_move(intptr_t delta) {
 }
 
 void *os_break_place(void) {
-    return (void *)KERNEL_CALL(SYS_brk, 0);
+    long place = KERNEL_CALL(SYS_brk, 0);
+    return kernel_failed(place) ? NULL : (void *)(uintptr_t)place;
 }

@@ -131,6 +131,7 @@ static void calls_fail_by_plan(struct bed *bed) {
     TEST_CHECK(os_reserve(PAGE, NULL) == NULL && os_commit(start, PAGE) == -EPERM);
     TEST_CHECK(os_decommit(start, PAGE) == -EPERM && os_release(start, PAGE) == -EPERM);
     TEST_CHECK(os_remap(start, PAGE, BYTES, true) == NULL && os_break_move(1) == NULL);
+    TEST_CHECK(os_break_place() == NULL && os_break_move(0) != NULL);
     TEST_CHECK(os_resident_bytes(start, PAGE) == -EPERM && errno == EINTR);
     plan(FAIL_NEVER, 0, 0);
     TEST_CHECK(failing_maps() == 0 && os_release(start + PAGE, PAGE) == 0);
