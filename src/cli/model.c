@@ -144,8 +144,12 @@ struct personality model_personality(const struct model_options *options) {
     return personality;
 }
 
-uint64_t model_frames(const struct model_options *options) {
-    return options->ram_bytes > 0 ? options->ram_bytes >> MODEL_PAGE_SHIFT : MODEL_FRAMES;
+/* Scripts that are made up touch little, and there are many of them. */
+#define RANDOM_FRAMES ((uint64_t)1 << 19)
+
+uint64_t model_frames(const struct model_options *options, const struct personality *personality) {
+    uint64_t frames = personality->ram_pages;
+    return options->random && frames > RANDOM_FRAMES ? RANDOM_FRAMES : frames;
 }
 
 /* ---- the verb ------------------------------------------------------------------------------ */

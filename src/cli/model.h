@@ -43,9 +43,7 @@ void model_say_bad_line(const struct script *script, const char *path);
 /* The personality that the options ask for, of a machine like this one. */
 struct personality model_personality(const struct model_options *options);
 
-/* Frames that a script may touch when --ram does not say: what the model reserves records for. */
-#define MODEL_FRAMES ((uint64_t)1 << 19)
-
-uint64_t model_frames(const struct model_options *options);
+/* Frames of the model machine: as many as its memory has. */
+uint64_t model_frames(const struct model_options *options, const struct personality *personality);
 
 #endif

@@ -149,7 +149,8 @@ void comparison_run(struct comparison *comparison, const struct script *script,
     if (!kernel_start(&kernel, script, &scene, options->bottom_up)) {
         return;
     }
-    if (world_init(&world, script, &scene, personality, options->index, MODEL_FRAMES)) {
+    if (world_init(&world, script, &scene, personality, options->index,
+                   model_frames(options, personality))) {
         run_both(comparison, &world, &kernel, script);
         const char *broken = machine_audit(&world.machine);
         if (broken != NULL) {

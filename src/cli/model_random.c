@@ -204,6 +204,17 @@ static void put_thread(struct generator *generator) {
             CHOOSE(generator, sizes), below(generator, 12));
 }
 
+/* The stack; or a limit, which threads' stacks would meet in the library's way. */
+static void put_rare(struct generator *generator) {
+    static const char *const limits[] = {"as", "data", "stack"};
+    if (generator->runs_threads || one_in(generator, 2)) {
+        fprintf(generator->text, "stack %" PRIu64 "p", random_length(generator));
+    } else {
+        fprintf(generator->text, "rlimit %s %" PRIu64 "p", CHOOSE(generator, limits),
+                below(generator, generator->big ? 2 * BIG_PAGES : 2 * SMALL_PAGES));
+    }
+}
+
 static void put_op(struct generator *generator) {
     uint64_t roll = below(generator, 100);
     if (roll < 12) {
@@ -223,7 +234,7 @@ static void put_op(struct generator *generator) {
     } else if (roll < 73) {
         put_range(generator, one_in(generator, 2) ? "mlock" : "munlock");
     } else if (roll < 74) {
-        fprintf(generator->text, "stack %" PRIu64 "p", random_length(generator));
+        put_rare(generator);
     } else if (roll < 78 && generator->forks) {
         put_task(generator);
     } else if (roll < 78 && generator->runs_threads && generator->threads < THREADS_MOST) {

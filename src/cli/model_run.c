@@ -159,7 +159,8 @@ int model_run(const struct model_options *options) {
     scene_default(&scene, &personality);
     struct world world;
     int status = CLI_FAILED;
-    if (world_init(&world, &script, &scene, &personality, options->index, model_frames(options))) {
+    if (world_init(&world, &script, &scene, &personality, options->index,
+                   model_frames(options, &personality))) {
         status = run_script(&world, &script, options) ? CLI_OK : CLI_FAILED;
         if (options->memory) {
             print_memory(&world.machine);

@@ -130,7 +130,8 @@ static bool walk(const struct model_options *options, const struct script *scrip
     struct scene scene;
     scene_default(&scene, &personality);
     struct world world;
-    if (!world_init(&world, script, &scene, &personality, options->index, model_frames(options))) {
+    if (!world_init(&world, script, &scene, &personality, options->index,
+                    model_frames(options, &personality))) {
         say("not enough memory for the model");
         return false;
     }

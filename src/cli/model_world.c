@@ -79,6 +79,8 @@ static bool set_scene(struct world *world) {
         }
     }
     mm->break_end = scene->break_start;
+    world->base_pages = mm->total_pages;
+    world->base_data_pages = mm->data_pages;
     bool touched = make_stack_tables(mm, scene) &&
                    touch(mm, scene->anchor, scene->anchor + MODEL_PAGE_BYTES) &&
                    touch(mm, scene->frame, scene->stack_end);
@@ -186,7 +188,11 @@ static int run_rlimit(struct world *world, const struct script_op *op) {
         [LIMIT_STACK] = &limits->stack,
         [LIMIT_MEMLOCK] = &limits->locked,
     };
-    *slots[op->limit] = op->length;
+    uint64_t base_pages = op->limit == LIMIT_AS     ? world->base_pages
+                          : op->limit == LIMIT_DATA ? world->base_data_pages
+                                                    : 0;
+    *slots[op->limit] =
+        op->length == SCRIPT_UNLIMITED ? LIMIT_NONE : op->length + (base_pages << MODEL_PAGE_SHIFT);
     return 0;
 }
 

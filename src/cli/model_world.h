@@ -20,6 +20,8 @@ struct world {
     struct thread_stacks threads;
     struct thread_stack **stacks; /* per name of the script; NULL: no thread runs */
     int64_t vmpte_start_kb[2];    /* parent, child */
+    uint64_t base_pages;          /* mapped when the script begins, and of these what */
+    uint64_t base_data_pages;     /* RLIMIT_DATA counts: limits count from there */
     struct model_state state;     /* after the last operation */
 };
 

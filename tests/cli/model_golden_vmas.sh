@@ -253,3 +253,21 @@ in child
 read A+1p 1p
 expect signal SEGV_MAPERR
 END
+golden limits_to_the_page <<'END'
+rlimit data 64K
+mmap A 64K rw- fixed at W
+expect errno 0
+mmap B 4K rw- fixed at W+1M
+expect errno ENOMEM
+mmap C 4K r-- fixed at W+2M
+expect errno 0
+mprotect C 4K rw-
+expect errno ENOMEM
+rlimit as 1M
+mmap D 952K --- fixed at W+4M
+expect errno 0
+mmap E 8K --- fixed at W+6M
+expect errno ENOMEM
+mmap F 4K --- fixed at W+6M
+expect errno 0
+END
