@@ -1,6 +1,6 @@
 /* nth_call.c - for every n, the n-th kernel call of a random script fails: contents stay, requests
  * are served or refused, and afterwards everything can be had again.
- * Layer: tests (includes chunk, thread and model). TIMEOUT_SECONDS: 300
+ * Layer: tests (includes chunk, thread and model).
  *
  * A first run counts the calls of a script; then each run begins anew with a fresh library and lets
  * another call fail: once, from there on for a while, or at every n-th. Calls are counted from the

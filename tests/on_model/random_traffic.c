@@ -1,5 +1,5 @@
 /* random_traffic.c - the allocator's random traffic on the model kernel, with audits of both.
- * Layer: tests (includes chunk, thread and model). TIMEOUT_SECONDS: 300
+ * Layer: tests (includes chunk, thread and model).
  *
  * ARENITE_TEST_STEPS: operations of each profile; ARENITE_TEST_SEED. */
 #include "bed.h"

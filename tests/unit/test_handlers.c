@@ -311,22 +311,22 @@ static const struct operation {
     void (*run)(size_t bytes);
     size_t bytes;
     size_t one_in; /* 1: an act after every instruction */
-    size_t orders; /* 11: the first act comes after up to 2^10 instructions */
+    size_t orders; /* 10: the first act comes after up to 2^9 instructions */
 } operations[] = {
-    {"malloc and free", allocate_and_free, 24, 4, 11},
-    {"malloc and free", allocate_and_free, 1000, 8, 11},
-    {"malloc and free", allocate_and_free, 8000, 8, 11},
-    {"malloc and free", allocate_and_free, 40000, 2, 11},
-    {"malloc and free", allocate_and_free, 200000, 2, 11},
-    {"malloc and free", allocate_and_free, (size_t)3 << 20, 2, 11},
-    {"calloc and memalign", zeroed_and_aligned, 900, 4, 11},
-    {"calloc and memalign", zeroed_and_aligned, 300000, 4, 11},
-    {"realloc", resized, 1000, 4, 11},
-    {"realloc", resized, (size_t)33 << 20, 4, 11},
-    {"malloc_trim", trim, 50, 32, 17},
-    {"mallinfo2", figures, 0, 32, 17},
-    {"mallopt", parameters, 0, 8, 11},
-    {"a thread's life", thread_life, 100, 16, 17},
+    {"malloc and free", allocate_and_free, 24, 4, 10},
+    {"malloc and free", allocate_and_free, 1000, 8, 10},
+    {"malloc and free", allocate_and_free, 8000, 8, 10},
+    {"malloc and free", allocate_and_free, 40000, 2, 10},
+    {"malloc and free", allocate_and_free, 200000, 2, 10},
+    {"malloc and free", allocate_and_free, (size_t)3 << 20, 2, 10},
+    {"calloc and memalign", zeroed_and_aligned, 900, 4, 10},
+    {"calloc and memalign", zeroed_and_aligned, 300000, 4, 10},
+    {"realloc", resized, 1000, 4, 10},
+    {"realloc", resized, (size_t)33 << 20, 4, 10},
+    {"malloc_trim", trim, 50, 32, 15},
+    {"mallinfo2", figures, 0, 32, 15},
+    {"mallopt", parameters, 0, 8, 10},
+    {"a thread's life", thread_life, 100, 16, 15},
 };
 #define OPERATIONS (sizeof operations / sizeof operations[0])
 
