@@ -55,7 +55,7 @@ static int check_file(const struct model_options *options, const struct personal
 
 /* ---- random scripts ------------------------------------------------------------------------ */
 
-#define TRIES 3
+#define TRIES 6
 #define PAUSE_US 20000
 
 /* Compares a text; true when the two differ every time: khugepaged, or somebody who changes a
@@ -95,13 +95,16 @@ static void shrink(char *text, const struct model_options *options,
     }
 }
 
+/* whole: how the whole text differed; what is left of it may not differ again. */
 static void report(char *text, const struct model_options *options,
-                   const struct personality *personality, uint64_t script) {
+                   const struct personality *personality, uint64_t script,
+                   const struct comparison *whole) {
     struct comparison comparison;
+    printf("# script %" PRIu64 " of seed %" PRIu64 ", line %u:\n%s", script, options->seed,
+           whole->line, whole->difference);
     shrink(text, options, personality);
     differs(text, options, personality, &comparison);
-    printf("# script %" PRIu64 " of seed %" PRIu64 ", in its shortest form:\n%s", script,
-           options->seed, text);
+    printf("# in its shortest form:\n%s", text);
     printf("# line %u:\n%s", comparison.line,
            comparison.difference == NULL ? "" : comparison.difference);
     fflush(stdout);
@@ -120,7 +123,7 @@ static int check_random(const struct model_options *options,
         tally.broken = comparison.broken;
         if (different) {
             tally.mismatches++;
-            report(text, options, personality, i);
+            report(text, options, personality, i, &comparison);
         }
         comparison_destroy(&comparison);
         free(text);
