@@ -58,7 +58,8 @@ void bed_leave_static_records(void);
 /* Steps of traffic, of 1 byte to 8 MiB, by the states in turn; time passes. */
 void bed_play(struct bed *bed, size_t steps);
 
-/* Contents, and the audits of library and model. */
+/* The audits of library and model; and contents with them. */
+void bed_check_sound(void);
 void bed_check(const struct bed *bed);
 
 /* Frees everything, ends the states; what is left must be sound. */
