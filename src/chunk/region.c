@@ -4,7 +4,6 @@
 
 #include "chunk/params.h"
 #include "os/os.h"
-#include "pages/policy.h"
 
 #include <string.h>
 
@@ -149,7 +148,7 @@ static void weigh(struct region *region) {
 
 static bool holds_too_much(const struct regions *regions) {
     return retention_surplus(&regions->retention, regions->dirty_bytes) != 0 ||
-           regions->dirty_bytes > __atomic_load_n(&policy.region_bytes, __ATOMIC_RELAXED);
+           regions->dirty_bytes > regions->most_bytes;
 }
 
 /* The others first: this one is the likeliest to be asked for again. */

@@ -67,6 +67,7 @@ struct regions {
     size_t level_bytes; /* weight of the cached ones */
     size_t gone_bytes;  /* weight of those whose pages the budget did not allow */
     size_t told_bytes;  /* of that, what the thread's arena knows of */
+    size_t most_bytes;  /* that cached ones may hold, whatever was earned */
     struct retention retention;
 };
 

@@ -44,6 +44,9 @@ static const char *audit_unit(const struct page_heap *heap, uint32_t unit) {
     if (heap_unit_is_dirty(heap, unit) != (is_free && !heap_unit_is_zero(heap, unit))) {
         return "page heap: a granule's mark of being dirty is wrong";
     }
+    if (heap_unit_is_zero(heap, unit) && heap->touched[unit] != 0) {
+        return "page heap: a granule known zero counts as touched";
+    }
     return !is_free && heap_unit_is_zero(heap, unit)
                ? "page heap: a granule that is not free is marked known zero"
                : NULL;

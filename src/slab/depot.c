@@ -366,7 +366,8 @@ static const char *audit_one(const struct slab *slab) {
     if (has_room(slab) != list_holds(&slab->link)) {
         return "a slab with room is not in the depot's list, or one without is";
     }
-    return slab_audit(slab);
+    const char *error = slab_audit(slab);
+    return error != NULL ? error : slab_audit_holes(slab);
 }
 
 const struct slot *depot_find_damage(size_t *budget) {
@@ -384,17 +385,21 @@ const struct slot *depot_find_damage(size_t *budget) {
     return damage;
 }
 
+/* While no thread gives slabs to the depot or takes them. */
 const char *depot_audit(void) {
     const char *error = NULL;
+    size_t pages = 0;
     depot_lock();
     for (struct slab *slab = depot_records; slab != NULL && error == NULL;
          slab = slab->next_record) {
         if (slab->state != SLAB_UNUSED && slab->owner == depot_owner) {
             error = audit_one(slab);
+            pages += slab->holes != NULL ? slab->holes->page_count : 0;
         }
     }
     depot_unlock();
-    return error;
+    bool adds_up = pages <= __atomic_load_n(&holes_pages, __ATOMIC_RELAXED);
+    return error != NULL || adds_up ? error : "the depot's holes are more than were counted";
 }
 
 /* If a thread of the parent was inside, the depot's lists may be torn too. */

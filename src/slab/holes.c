@@ -190,3 +190,40 @@ bool slab_is_hidden(const struct slab *slab, const struct slot *slot) {
     uintptr_t start = align_down(slab->origin, class_span_bytes(slab->class_index));
     return holes != NULL && bit_is_set(holes->pages, ((uintptr_t)slot - start) / os_page_bytes());
 }
+
+/* ---- audit ---------------------------------------------------------------------------------- */
+
+static uint32_t count_hidden(const struct slab *slab, const struct slab_holes *holes) {
+    uint32_t hidden = 0;
+    for (size_t index = 0; index < slab->carved; index++) {
+        hidden += bit_is_set(holes->pages, page_of(slab, slot_at(slab, index)));
+    }
+    return hidden;
+}
+
+static uint32_t count_pages(const struct slab *slab, const struct slab_holes *holes) {
+    uint32_t pages = 0;
+    for (size_t page = 0; page < slab->span_bytes / os_page_bytes(); page++) {
+        pages += bit_is_set(holes->pages, page);
+    }
+    return pages;
+}
+
+const char *slab_audit_holes(const struct slab *slab) {
+    const struct slab_holes *holes = slab->holes;
+    struct free_slots found;
+    if (holes == NULL || !find_free_slots(slab, &found)) {
+        return NULL; /* a damaged list is told by slab_audit */
+    }
+    if (count_hidden(slab, holes) != holes->hidden ||
+        count_pages(slab, holes) != holes->page_count) {
+        return "the holes of a slab do not add up";
+    }
+    for (size_t index = 0; index < slab->carved; index++) {
+        bool is_listed = bit_is_set(found.words, index);
+        if (is_listed && bit_is_set(holes->pages, page_of(slab, slot_at(slab, index)))) {
+            return "a listed slot lies on a page that was given back";
+        }
+    }
+    return NULL;
+}

@@ -42,6 +42,9 @@ size_t slab_count_holes(const struct slab *slab);
 /* Links the hidden slots in again. By the owner. */
 void slab_fill_holes(struct slab *slab);
 
+/* NULL when the record says what it should: its sums, no listed slot on its pages. Owner only. */
+const char *slab_audit_holes(const struct slab *slab);
+
 /* Whether a slot is hidden. Any thread; the slab may change hands meanwhile. */
 bool slab_is_hidden(const struct slab *slab, const struct slot *slot);
 

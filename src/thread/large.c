@@ -128,8 +128,15 @@ static void tell_arena(struct thread *thread) {
     regions->told_bytes = regions->gone_bytes;
 }
 
+/* What all threads may cache is one number; a quarter of it each of them may. */
+static size_t cache_share(void) {
+    size_t all = __atomic_load_n(&policy.region_bytes, __ATOMIC_RELAXED), threads = thread_count();
+    return all / (threads == 0 ? 1 : threads > 4 ? 4 : threads);
+}
+
 static void put(struct thread *thread, struct region *region) {
     struct regions *regions = &thread->regions;
+    regions->most_bytes = cache_share();
     region_put(regions, region);
     if (UNLIKELY(regions->gone_bytes != regions->told_bytes)) {
         tell_arena(thread);

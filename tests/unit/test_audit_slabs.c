@@ -4,6 +4,8 @@
  * would write. A damage that the audit does not name fails the test. */
 #include "api/audit.h"
 
+#include "slab/holes.h"
+#include "thread/operation.h"
 #include "thread/slabs.h"
 
 #include "test_child.h"
@@ -195,6 +197,19 @@ static void depot_list(void) {
     list_take(&shape.depots->link);
 }
 
+/* All but the first slot of the full slab is freed, and the pages go back. */
+static void hole_pages(void) {
+    for (size_t i = 1; i < shape.full->capacity; i++) {
+        arenite_free((void *)(shape.full->origin + i * shape.full->slot_bytes));
+    }
+    operation_enter();
+    CHILD_EXPECT(slabs_make_holes(thread_own, true));
+    operation_leave();
+    CHILD_EXPECT(shape.full->owner == depot_owner && shape.full->holes != NULL);
+    CHILD_EXPECT(arenite_audit() == NULL);
+    shape.full->holes->page_count--;
+}
+
 static void endless_records(void) {
     shape.full->next_record = (struct slab *)(uintptr_t)0x1000;
 }
@@ -231,6 +246,7 @@ static const struct damage {
     DAMAGE(idle_sum, "the idle slabs do not add up to their sum"),
     DAMAGE(depot_state, "a slab in the depot is empty and not listed so"),
     DAMAGE(depot_list, "a slab with room is not in the depot's list"),
+    DAMAGE(hole_pages, "the holes of a slab do not add up"),
     DAMAGE(endless_records, "an address leads out of the library's memory"),
 };
 #define DAMAGES (sizeof damages / sizeof damages[0])
