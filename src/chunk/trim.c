@@ -160,6 +160,19 @@ static bool sweep_batch(struct arena *arena, size_t *resident_bytes) {
     return arena_lock(arena) && sweep.given_bytes != 0;
 }
 
+/* Of a top that cannot be cut off, since it lies in a mapping that stands in for the break, or the
+ * break has been moved by somebody else: its whole pages. */
+static bool purge_top(const struct arena *arena, size_t pad_bytes) {
+    size_t page = os_page_bytes(), bytes = arena->top != NULL ? chunk_bytes(arena->top) : 0;
+    if (bytes <= sizeof(struct chunk) + page || pad_bytes > bytes - sizeof(struct chunk) - page) {
+        return false;
+    }
+    uintptr_t first = align_up((uintptr_t)arena->top + sizeof(struct chunk) + pad_bytes, page);
+    uintptr_t end = align_down((uintptr_t)arena->top + bytes, page);
+    return first < end && os_resident_bytes((void *)first, end - first) != 0 &&
+           os_purge((void *)first, end - first) == 0;
+}
+
 /* Everything but the end goes without the lock. */
 static bool sweep_arena(struct arena *arena, size_t pad_bytes) {
     size_t resident_bytes = 0;
@@ -171,7 +184,7 @@ static bool sweep_arena(struct arena *arena, size_t pad_bytes) {
     while (trim_empty_heap(arena)) {
         trimmed = true;
     }
-    trimmed |= trim_top_by(arena, SIZE_MAX / 2, pad_bytes);
+    trimmed |= trim_top_by(arena, SIZE_MAX / 2, pad_bytes) || purge_top(arena, pad_bytes);
     arena->keep->removed_bytes += level - keep_level(arena);
     return trimmed || resident_bytes != 0;
 }

@@ -53,6 +53,27 @@ static void no_record_of_a_mapping(struct bed *bed) {
     expect_sound();
 }
 
+/* The break refuses, so the heap goes on in a mapping, of which malloc_trim gives back the end. */
+static void mapped_top_goes_back(struct bed *bed) {
+    (void)bed;
+    void *blocks[10];
+    fail(FAIL_FROM, OS_MODEL_BREAK);
+    for (size_t i = 0; i < 10; i++) {
+        blocks[i] = malloc(100000);
+        TEST_CHECK(blocks[i] != NULL);
+        test_pattern_fill(blocks[i], 100000, i);
+    }
+    uint64_t full = os_model_usage().resident_pages;
+    for (size_t i = 1; i < 10; i++) {
+        free(blocks[i]);
+    }
+    TEST_CHECK(malloc_trim(0) == 1 && os_model_usage().resident_pages < full - 200);
+    TEST_CHECK(malloc_trim(0) == 0 && test_pattern_holds(blocks[0], 100000, 0));
+    unsigned char *zeroed = calloc(1, 200000);
+    TEST_CHECK(zeroed[0] == 0 && zeroed[100000] == 0 && zeroed[199999] == 0);
+    expect_sound();
+}
+
 /* A thread's heap cannot be extended, so another one is opened, at the moment when 48 bytes are
  * left in the old one: too many for its fence, too few for a free chunk before it. */
 static void fence_of_three_headers(struct bed *bed) {
@@ -76,5 +97,7 @@ int main(void) {
     bed_run(&bed, no_record_of_the_break);
     bed_run(&bed, no_record_of_a_mapping);
     bed_run(&bed, fence_of_three_headers);
+    bed.profile = PROFILE_DEFAULT;
+    bed_run(&bed, mapped_top_goes_back);
     return 0;
 }

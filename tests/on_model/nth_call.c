@@ -17,10 +17,9 @@
 #define SCRIPTS_USUAL 1
 #define STEPS_USUAL 200
 #define STEPS_AFTERWARDS 100
-/* What may stay resident when all is freed and trimmed, under the default profile, and one call has
- * failed: records, and the top of a heap that the break refused to be. (Pages that munmap and
- * madvise both refuse stay for good.) */
-#define LEFT_MAX_PAGES 320
+/* Records that may stay resident when all is freed and trimmed, under the default profile, and one
+ * call has failed. (Pages that munmap and madvise both refuse stay for good.) */
+#define LEFT_MAX_PAGES 64
 
 static const int errors[] = {ENOMEM, EPERM, EAGAIN, EINVAL};
 #define ERRORS (sizeof errors / sizeof errors[0])
