@@ -62,6 +62,16 @@ static void replace(struct world *world, struct element *old, struct element *el
     world->order[at] = element;
 }
 
+/* What another list gets is all, and in order. */
+static void move_away_and_back(struct world *world) {
+    struct list other = {NULL};
+    list_move(&world->list, &other);
+    assert_true(list_is_empty(&world->list));
+    list_move(&other, &world->list);
+    assert_true(list_is_empty(&other));
+    check(world);
+}
+
 static void test_zero_is_empty(void **state) {
     (void)state;
     static struct world world;
@@ -87,6 +97,9 @@ static void test_random_puts_and_takes(void **state) {
             put(&world, element);
         }
         check(&world);
+        if (random_below(&random, 16) == 0) {
+            move_away_and_back(&world);
+        }
     }
 }
 
