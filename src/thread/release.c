@@ -234,7 +234,11 @@ void thread_look_at(struct slab *slab) {
 
 static struct medium_lists *medium_of(struct thread *thread) {
     if (thread->medium == NULL && thread->attached != 0 && params.slabs && params.perturb == 0) {
-        thread->medium = meta_alloc(sizeof *thread->medium, CACHE_LINE_BYTES);
+        operation_enter();
+        if (thread->medium == NULL) { /* a handler may have been faster */
+            thread->medium = meta_alloc(sizeof *thread->medium, CACHE_LINE_BYTES);
+        }
+        operation_leave();
     }
     return thread->medium;
 }
@@ -244,12 +248,25 @@ static size_t medium_share(void) {
     return share > MEDIUM_SHARE_MIN_BYTES ? share : MEDIUM_SHARE_MIN_BYTES;
 }
 
-/* Handlers must not see a list half changed: each step is an operation of its own. */
-static void *take_medium(struct medium_lists *lists, struct medium_list *list) {
+/* Handlers must not see a list half changed: each step is an operation of its own. Before it they
+ * may have changed everything, so that each looks for itself. */
+static void *take_medium(struct medium_lists *lists, struct medium_list *list, size_t bytes) {
     operation_enter();
-    void *memory = medium_pop(lists, list);
+    bool has_one = list->head != NULL && list->bytes == bytes;
+    void *memory = has_one ? medium_pop(lists, list) : NULL;
     operation_leave();
     return memory;
+}
+
+static bool put_medium(struct medium_lists *lists, struct medium_list *list, size_t bytes,
+                       void *memory) {
+    operation_enter();
+    bool is_its = list->bytes == bytes;
+    if (is_its) {
+        medium_push(lists, list, memory);
+    }
+    operation_leave();
+    return is_its;
 }
 
 void *thread_pop_medium(size_t bytes) {
@@ -258,12 +275,12 @@ void *thread_pop_medium(size_t bytes) {
         return NULL;
     }
     struct medium_list *list = medium_list_of(lists, bytes);
-    return list->head != NULL && list->bytes == bytes ? take_medium(lists, list) : NULL;
+    return list->head != NULL && list->bytes == bytes ? take_medium(lists, list, bytes) : NULL;
 }
 
 static void flush_list(struct medium_lists *lists, struct medium_list *list) {
     void *memory;
-    while (list->head != NULL && (memory = take_medium(lists, list)) != NULL) {
+    while (list->head != NULL && (memory = take_medium(lists, list, list->bytes)) != NULL) {
         thread_free_chunk(heap_find(memory), chunk_of_memory(memory));
     }
 }
@@ -295,7 +312,7 @@ static bool make_room(struct thread *thread, size_t bytes) {
 static void rename_list(struct medium_lists *lists, struct medium_list *list, size_t bytes) {
     flush_list(lists, list);
     operation_enter();
-    list->bytes = bytes;
+    list->bytes = list->head == NULL ? bytes : list->bytes;
     operation_leave();
 }
 
@@ -314,10 +331,7 @@ static bool keep_medium(struct thread *thread, void *memory, size_t bytes) {
     if (!make_room(thread, bytes)) {
         return false;
     }
-    operation_enter();
-    medium_push(lists, list, memory);
-    operation_leave();
-    return true;
+    return put_medium(lists, list, bytes, memory);
 }
 
 bool thread_push_medium(struct chunk *chunk) {

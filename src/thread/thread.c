@@ -196,11 +196,13 @@ void thread_detach(struct thread *thread) {
     operation_leave();
     thread_flush_medium(thread);
     close_lists(thread);
+    operation_enter(); /* for the locks */
     arena_detach(thread->arena);
     thread->arena = NULL;
     thread->attached = 0;
     __atomic_sub_fetch(&attached_count, 1, __ATOMIC_RELAXED);
     keep_for_reuse(thread);
+    operation_leave();
 }
 
 static void end_of_thread(void *thread) {
