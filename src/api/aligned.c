@@ -26,7 +26,17 @@ static bool is_within_limit(size_t alignment, size_t bytes) {
            sum <= REQUEST_MAX_BYTES;
 }
 
+/* A small class that is a multiple of the alignment has it. */
+INLINE void *aligned_quick(size_t alignment, size_t bytes) {
+    bool is_small = alignment <= SLAB_MAX_ALIGNMENT && bytes <= SLAB_SMALL_MAX_BYTES;
+    return is_small ? entry_malloc_quick(align_up(bytes + (bytes == 0), alignment)) : NULL;
+}
+
 void *entry_aligned(size_t alignment, size_t bytes) {
+    void *slot = aligned_quick(alignment, bytes);
+    if (LIKELY(slot != NULL)) {
+        return slot;
+    }
     if (UNLIKELY(!is_within_limit(alignment, bytes))) {
         return NULL;
     }

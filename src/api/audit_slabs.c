@@ -81,7 +81,7 @@ static bool audit_queued_slot(struct walk *walk, uint64_t at, void *state) {
     const struct slot *slot = (const struct slot *)(uintptr_t)at;
     const struct slab *slab = slab_at(slot);
     uint64_t *bytes = state;
-    if (slab == NULL || !slab_is_slot(slab, slot) || !slab_is_travelling(slab, slot)) {
+    if (slab == NULL || !slab_is_slot(slab, slot) || !slot_is_travelling(slot)) {
         return walk_fail(walk, "a slot on its way to its owner is none, or was written to", at);
     }
     *bytes += slab->slot_bytes;

@@ -50,11 +50,11 @@ static void say_owner(struct words *words, const struct thread *owner) {
     }
 }
 
-static const char *state_of_slot(const struct slab *slab, const struct slot *slot) {
-    if (!slab_looks_free(slab, slot)) {
+static const char *state_of_slot(const struct slot *slot) {
+    if (!slot_looks_free(slot)) {
         return "in use";
     }
-    return slab_is_travelling(slab, slot) ? "free, on its way to its slab" : "free";
+    return slot_is_travelling(slot) ? "free, on its way to its slab" : "free";
 }
 
 /* Every carved slot of a slab is readable; what is before the first or not carved is no block. */
@@ -67,7 +67,7 @@ static void say_slot(struct words *words, const struct slab *slab, const void *a
         uintptr_t start = slab->origin + index * slab->slot_bytes;
         say_distance(words, address, start);
         say(words, "%u-byte slot, %s", (unsigned)slab->slot_bytes,
-            state_of_slot(slab, (const struct slot *)start));
+            state_of_slot((const struct slot *)start));
     }
     say(words, "; size class %u, slab %p of ", (unsigned)slab->class_index,
         (const void *)slab->start);

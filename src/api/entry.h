@@ -38,12 +38,15 @@ INLINE bool entry_allows(size_t bytes) {
     return LIKELY(bytes <= REQUEST_MAX_BYTES) && budget_allows(bytes);
 }
 
-/* NULL: the active slab cannot serve it. */
+/* NULL: the class's cache cannot serve it. */
 INLINE void *entry_malloc_quick(size_t bytes) {
-    size_t class_index = class_of_small(bytes);
-    OPAQUE(class_index);
-    return LIKELY(class_index < SLAB_SMALL_CLASSES) ? slab_pop(thread_current->active[class_index])
-                                                    : NULL;
+    struct thread *thread = thread_current;
+    size_t offset = (bytes + SLAB_STEP_BYTES - 1) & ~(SLAB_STEP_BYTES - 1);
+    OPAQUE(offset);
+    return LIKELY(offset <= SLAB_SMALL_MAX_BYTES)
+               ? slot_list_pop((struct slot_list *)((uintptr_t)thread + offset),
+                               thread->secrets.mask)
+               : NULL;
 }
 
 INLINE void *entry_malloc(size_t bytes) {
@@ -64,8 +67,7 @@ INLINE struct heap *entry_find_heap(const void *memory) {
 /* The slab of a live slot, else NULL: the long way is entry_find_block. */
 INLINE struct slab *entry_find_slab(const void *memory) {
     struct slab *slab = slab_at(memory);
-    bool is_live =
-        slab != NULL && slab_is_slot(slab, memory) && !slab_looks_free(slab, (const void *)memory);
+    bool is_live = slab != NULL && slab_is_slot(slab, memory) && !slot_looks_free(memory);
     return is_live ? slab : NULL;
 }
 
@@ -84,8 +86,10 @@ INLINE bool entry_is_live(const struct heap *heap, const struct chunk *chunk) {
 INLINE void entry_free(void *memory) {
     struct thread *const *first = page_entry_run(page_map_get(memory));
     struct slab *slab = (struct slab *)(uintptr_t)first;
-    if (LIKELY(LOAD_RELAXED(first) == thread_current) && LIKELY(slab_accepts(slab, memory))) {
-        if (UNLIKELY(slab_push(slab, memory))) {
+    struct thread *thread = thread_current;
+    if (LIKELY(LOAD_RELAXED(first) == thread) &&
+        LIKELY(slab_accepts(slab, memory, thread->secrets.tag))) {
+        if (UNLIKELY(slot_list_push(slab->list, memory, &thread->secrets))) {
             thread_look_at(slab);
         }
     } else {

@@ -52,11 +52,25 @@ static bool count_class(struct walk *walk, const struct walk_slab *slab, void *s
     return true;
 }
 
+static bool move_cached(struct walk *walk, const struct walk_thread *thread, void *state) {
+    struct ledger_class *classes = state;
+    (void)walk;
+    for (size_t i = 1; i < SLAB_CLASSES && thread->attached; i++) {
+        size_t count = cache_count_of((const struct thread *)(uintptr_t)thread->address, i);
+        count = count < classes[i].live ? count : classes[i].live;
+        classes[i].live -= count;
+        classes[i].free += count;
+    }
+    return true;
+}
+
+/* Slots in threads' caches are in use for their slabs, but not for the program. */
 bool ledger_count_classes(struct ledger_class classes[SLAB_CLASSES]) {
     struct walk walk;
     struct own_memory own;
     memset(classes, 0, SLAB_CLASSES * sizeof classes[0]);
-    return registry_walk(&walk, &own) && walk_slabs(&walk, count_class, classes);
+    return registry_walk(&walk, &own) && walk_slabs(&walk, count_class, classes) &&
+           walk_threads(&walk, move_cached, classes);
 }
 
 /* ---- threads -------------------------------------------------------------------------------- */
@@ -106,6 +120,17 @@ static void add_slab(struct ledger_thread *thread, const struct walk_slab *slab)
     thread->spare_bytes += slab->state == SLAB_SPARE ? class_span_bytes(slab->class_index) : 0;
 }
 
+/* In use for its slabs only. */
+static void leave_out_cached(struct ledger_thread *thread, const struct thread *from) {
+    size_t bytes = 0;
+    for (size_t i = 1; i < SLAB_CLASSES; i++) {
+        bytes += cache_count_of(from, i) * class_bytes(i);
+    }
+    bytes = bytes < thread->live_bytes ? bytes : thread->live_bytes;
+    thread->live_bytes -= bytes;
+    thread->free_bytes += bytes;
+}
+
 static bool note_slab(struct walk *walk, const struct walk_slab *slab, void *state) {
     struct batch *batch = state;
     (void)walk;
@@ -145,6 +170,7 @@ void ledger_visit_threads(ledger_thread_visitor visit, void *state) {
     }
     for (size_t skipped = 0; next_batch(&walk, &batch, skipped); skipped += batch.count) {
         for (size_t i = 0; i < batch.count; i++) {
+            leave_out_cached(&batch.threads[i], (const struct thread *)(uintptr_t)batch.owners[i]);
             visit(&batch.threads[i], state);
         }
     }

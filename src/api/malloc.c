@@ -42,10 +42,12 @@ static void *pop_chunk(size_t bytes) {
     return large != NULL ? large : thread_pop_medium(chunk_bytes_for(bytes));
 }
 
-/* From the active slab of a class above the small ones. */
+/* From the cache of a class above the small ones. */
 INLINE void *pop_wide(size_t bytes) {
-    return class_serves_wide(bytes) ? slab_pop_wide(thread_current->active[class_of_wide(bytes)])
-                                    : NULL;
+    struct thread *thread = thread_current;
+    return class_serves_wide(bytes)
+               ? slot_list_pop(&thread->caches[class_of_wide(bytes)], thread->secrets.mask)
+               : NULL;
 }
 
 void *entry_malloc_for(size_t bytes, const void *caller) {
@@ -58,7 +60,7 @@ void *entry_malloc_for(size_t bytes, const void *caller) {
     return or_enomem(entry_allows(bytes) ? thread_malloc(bytes) : NULL);
 }
 
-/* An active slab that is used up, as mostly when the fast paths miss, is seen to at once. */
+/* A cache that is empty, as mostly when the fast paths miss, is filled at once. */
 void *entry_malloc_slow(size_t bytes) {
     void *slot = pop_wide(bytes);
     if (LIKELY(slot != NULL)) {
@@ -127,10 +129,25 @@ void entry_free_for(void *memory, const void *caller) {
     entry_free_found(&block);
 }
 
+/* A slot of another's slab stays with a thread that uses the class itself and has room for it:
+ * where threads exchange blocks, each lives on what it frees. */
+INLINE bool keep_foreign(const struct slab *slab, struct slot *slot) {
+    struct thread *thread = thread_current;
+    struct slot_list *cache = &thread->caches[slab->class_index];
+    if (thread->active[slab->class_index] == &slab_none || cache->until < 2) {
+        return false;
+    }
+    slot_list_push(cache, slot, &slot_secrets);
+    return true;
+}
+
 /* A live slot that is not the thread's own, as most frees are that come here, needs no search. */
 void entry_free_slow(void *memory) {
     struct slab *slab = slab_at(memory);
-    if (slab != NULL && LIKELY(slab_accepts(slab, memory))) {
+    if (slab != NULL && LIKELY(slab_accepts(slab, memory, slot_secrets.tag))) {
+        if (keep_foreign(slab, memory)) {
+            return;
+        }
         report_caller = ENTRY_CALLER();
         thread_free_slot(slab, memory);
     } else {

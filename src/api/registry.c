@@ -19,6 +19,9 @@
 
 #include <string.h>
 
+_Static_assert(offsetof(struct thread, attached) + sizeof(uint32_t) <= WALK_RECORD_MAX_BYTES,
+               "walkers read a thread's state up to there as a whole");
+
 #define SIZE_OF_FIELD(type, field) ((uint32_t)sizeof(((type *)0)->field))
 #define SIZE_OF_ELEMENT(type, field) ((uint32_t)sizeof(((type *)0)->field[0]))
 

@@ -228,6 +228,20 @@ static bool count_slab(struct walk *walk, const struct walk_slab *slab, void *st
     return true;
 }
 
+/* Slots in threads' caches are in use for their slabs only. */
+static void count_cached(struct slab_statistics *slabs, const struct thread *thread) {
+    for (size_t i = 1; i < SLAB_CLASSES; i++) {
+        size_t count = cache_count_of(thread, i);
+        count = count < slabs->live_count ? count : slabs->live_count;
+        size_t bytes = count * class_bytes(i);
+        bytes = bytes < slabs->live_bytes ? bytes : slabs->live_bytes;
+        slabs->live_count -= count;
+        slabs->free_count += count;
+        slabs->live_bytes -= bytes;
+        slabs->free_bytes += bytes;
+    }
+}
+
 static bool count_kept(struct walk *walk, const struct walk_thread *thread, void *state) {
     struct heap_statistics *sum = state;
     (void)walk;
@@ -237,6 +251,9 @@ static bool count_kept(struct walk *walk, const struct walk_thread *thread, void
     bool is_callers = thread->address == (uintptr_t)thread_own;
     sum->returns_bytes += is_callers ? (size_t)thread->medium_bytes : 0;
     sum->slabs.queued_bytes += (size_t)thread->queued_bytes;
+    if (thread->attached) {
+        count_cached(&sum->slabs, (const struct thread *)(uintptr_t)thread->address);
+    }
     return true;
 }
 
@@ -269,12 +286,21 @@ static void collect_slabs(struct walk *walk, struct heap_statistics *sum) {
     limit(&sum->quick_bytes, sum->used_bytes - slabs->medium_bytes);
 }
 
+/* What the caller's caches hold goes home: a slab with nothing else in it is an empty one. */
+static void send_cached_home(void) {
+    if (operation_enter() && thread_own->attached != 0) {
+        caches_flush(thread_own);
+    }
+    operation_leave();
+}
+
 void statistics_collect(struct heap_statistics *sum, statistics_visitor visit, void *state) {
     struct walk walk;
     struct own_memory own;
     struct collection collection = {.sum = sum, .visit = visit, .state = state};
     memset(sum, 0, sizeof *sum);
     start_ensure();
+    send_cached_home();
     if (registry_walk(&walk, &own)) {
         walk_arenas(&walk, collect_arena, &collection);
         collect_slabs(&walk, sum);

@@ -58,7 +58,7 @@ struct walk {
 };
 
 /* The largest record that is read as a whole. */
-#define WALK_RECORD_MAX_BYTES 3072
+#define WALK_RECORD_MAX_BYTES 3584
 
 /* A copy of one record of the described process. */
 struct walk_record {

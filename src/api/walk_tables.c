@@ -150,7 +150,7 @@ static bool walk_chain(struct walk *walk, uint64_t slot, walk_slot_visitor visit
         if (left == 0) {
             return walk_fail(walk, "a list of slots on their way does not end", slot);
         }
-        if (!visit(walk, slot, state) || !walk_field(walk, slot, LAYOUT_SLOT_NEXT_REMOTE, &slot)) {
+        if (!visit(walk, slot, state) || !walk_field(walk, slot, LAYOUT_SLOT_LINK, &slot)) {
             return false;
         }
     }

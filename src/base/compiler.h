@@ -52,6 +52,9 @@
 #define LOAD_RELAXED(pointer) (*(pointer))
 #endif
 
+/* What the compiler cannot see. */
+#define ASSUME(condition) ((condition) ? (void)0 : __builtin_unreachable())
+
 /* Hides from the compiler where a value came from: it must go on from the register that holds it,
  * where it would rather go on from an earlier form of it and keep both. */
 #define OPAQUE(value) __asm__("" : "+r"(value))

@@ -12,10 +12,11 @@ struct seal {
     uint64_t words[SEAL_BYTES / sizeof(uint64_t)];
 };
 
-/* No byte of it is 0: a string's end that is one byte too far is what it mostly has to show. */
+/* No byte of it is 0 or a character of ASCII: a string that is a byte too long, or its end, is what
+ * it mostly has to show. */
 static struct seal seal_of(const struct mapped_block *block) {
     uint64_t mixed = (block->memory ^ quick_secret) * UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t word = (mixed ^ mixed >> 32) | UINT64_C(0x0101010101010101);
+    uint64_t word = (mixed ^ mixed >> 32) | UINT64_C(0x8080808080808080);
     return (struct seal){{word, word, word, word}};
 }
 

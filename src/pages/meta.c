@@ -13,7 +13,7 @@
 #include "base/check.h"
 #include "os/os.h"
 
-#define BLOCK_BYTES ((size_t)64 << 10)
+#define BLOCK_BYTES ((size_t)128 << 10)
 /* Requests from here on are mapped alone: the tail they could abandon would be too long. */
 #define ALONE_BYTES (BLOCK_BYTES / 4)
 

@@ -66,11 +66,16 @@ void page_heap_reclass(struct page_heap *heap) {
     heap->largest_order = largest;
 }
 
+/* Under the lock; page_heap_has_dirty looks without it. */
+static void change_dirty(size_t added, size_t removed) {
+    size_t units = page_heaps.dirty_units + added - removed;
+    __atomic_store_n(&page_heaps.dirty_units, units, __ATOMIC_RELAXED);
+}
+
 void page_heap_count_dirty(struct page_heap *heap, uint32_t added, uint32_t removed) {
     DEBUG_CHECK(heap->state == HEAP_LIVE && removed <= heap->dirty_units + added);
     heap->dirty_units += added - removed;
-    page_heaps.dirty_units += added;
-    page_heaps.dirty_units -= removed;
+    change_dirty(added, removed);
 }
 
 void page_heaps_note_level(void) {
@@ -84,13 +89,13 @@ void page_heap_relist(struct page_heap *heap) {
     if (heap->committed_units < heap->units) {
         list_put_first(&page_heaps.growing, &heap->growing);
     }
-    page_heaps.dirty_units += heap->dirty_units;
+    change_dirty(heap->dirty_units, 0);
     heap->state = HEAP_LIVE;
 }
 
 void page_heap_delist(struct page_heap *heap) {
     heap->state = HEAP_LEAVING;
-    page_heaps.dirty_units -= heap->dirty_units;
+    change_dirty(0, heap->dirty_units);
     if (list_holds(&heap->growing)) {
         list_take(&heap->growing);
     }

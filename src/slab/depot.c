@@ -28,8 +28,6 @@ static size_t holes_pages;
 size_t depot_holes_bytes(void) {
     return __atomic_load_n(&holes_pages, __ATOMIC_RELAXED) * os_page_bytes();
 }
-static uint64_t formats; /* makes every format's tag different */
-static uint64_t secret;
 
 void depot_lock(void) {
     lock_take(&lock, LOCK_RANK_DEPOT);
@@ -104,21 +102,13 @@ static void put_record(struct slab *slab) {
     lock_drop(&records_lock, LOCK_RANK_SLAB_RECORDS);
 }
 
-static uint64_t new_seed(void) {
-    if (__atomic_load_n(&secret, __ATOMIC_RELAXED) == 0) {
-        __atomic_store_n(&secret, os_random() | 1, __ATOMIC_RELAXED);
-    }
-    uint64_t number = __atomic_add_fetch(&formats, 1, __ATOMIC_RELAXED);
-    return __atomic_load_n(&secret, __ATOMIC_RELAXED) + (number << 20);
-}
-
 static void note_touched(struct slab *slab, size_t bytes) {
     slab->touched_units = (uint16_t)(bytes / SLAB_TOUCHED_BYTES);
 }
 
 void depot_format(struct slab *slab, size_t class_index) {
     note_touched(slab, slab_touched_bytes(slab));
-    slab_format(slab, class_index, new_seed());
+    slab_format(slab, class_index);
 }
 
 struct slab *depot_new(struct thread *owner, size_t class_index) {
@@ -139,9 +129,10 @@ struct slab *depot_new_touched(struct thread *owner, size_t class_index, size_t 
     DEBUG_CHECK(is_aligned((uintptr_t)run.start, span_bytes));
     slab->start = (uintptr_t)run.start;
     slab->heap = run.heap;
-    slab_format(slab, class_index, new_seed());
+    slab_format(slab, class_index);
     note_touched(slab, run.touched_bytes);
     slab->is_zero = run.is_zero;
+    slab->list = &slab->own;
     __atomic_store_n(&slab->owner, owner, __ATOMIC_RELEASE);
     return slab;
 }
@@ -161,6 +152,7 @@ static bool has_room(const struct slab *slab) {
 }
 
 static void set_owner(struct slab *slab, struct thread *owner) {
+    slab->list = &slab->own;
     __atomic_store_n(&slab->owner, owner, __ATOMIC_RELEASE);
 }
 

@@ -32,7 +32,7 @@ extern struct slab *depot_records;
 void depot_lock(void);
 void depot_unlock(void);
 
-/* Formats an empty slab for a class, with a tag that no format had before. */
+/* Formats an empty slab for a class. */
 void depot_format(struct slab *slab, size_t class_index);
 
 /* A slab of fresh granules, formatted for the class and owned by `owner`; NULL when there is no

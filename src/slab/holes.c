@@ -30,20 +30,42 @@ static size_t page_of(const struct slab *slab, uintptr_t address) {
     return (address - slab->start) / os_page_bytes();
 }
 
+static void note_free(const struct slab *slab, struct free_slots *found, uintptr_t at) {
+    size_t index = index_at(slab, at);
+    found->words[index / 64] |= UINT64_C(1) << index % 64;
+    found->count++;
+}
+
+static void clear(const struct slab *slab, struct free_slots *found) {
+    memset(found->words, 0, (slab->carved / 64u + 1) * sizeof found->words[0]);
+    found->count = 0;
+}
+
+/* In the order of addresses, which is the cache's, where the list leads to and fro: what carries
+ * the tag is free. False when others do so too: slots in a thread's cache, on their way, or hidden
+ * on pages that the kernel did not take. */
+static bool scan_free_slots(const struct slab *slab, struct free_slots *found) {
+    uintptr_t end = slab->origin + slab_carved_bytes(slab);
+    clear(slab, found);
+    for (uintptr_t at = slab->origin; SLAB_CHECKS && at < end; at += slab->slot_bytes) {
+        if (slot_looks_free((const struct slot *)at)) {
+            note_free(slab, found, at);
+        }
+    }
+    return found->count + slab_hidden(slab) + slab_live(slab) == slab->carved;
+}
+
 /* False when the list is damaged: somebody else will say so. */
 static bool find_free_slots(const struct slab *slab, struct free_slots *found) {
-    for (size_t i = 0; i <= slab->carved / 64u; i++) {
-        found->words[i] = 0;
+    if (LIKELY(scan_free_slots(slab, found))) {
+        return true;
     }
-    found->count = 0;
-    for (const struct slot *at = slab->free; (uintptr_t)at != slab->start;
-         at = slab_next_slot(slab, at)) {
-        if (!slab_is_slot(slab, at) || !slab_tag_is_right(slab, at) ||
-            found->count++ > slab->carved) {
+    clear(slab, found);
+    for (const struct slot *at = slab->own.head; at != &slot_end; at = slot_next(at)) {
+        if (!slab_is_slot(slab, at) || !slot_is_intact(at) || found->count > slab->carved) {
             return false;
         }
-        size_t index = index_at(slab, (uintptr_t)at);
-        found->words[index / 64] |= UINT64_C(1) << index % 64;
+        note_free(slab, found, (uintptr_t)at);
     }
     return true;
 }
@@ -89,7 +111,7 @@ static void find_pages(const struct slab *slab, const struct free_slots *found,
 
 /* In ascending order; slots on pages of holes are left out. */
 static void relink(struct slab *slab, const struct free_slots *found, struct slab_holes *holes) {
-    uintptr_t after = slab->start;
+    struct slot *after = &slot_end;
     for (size_t index = slab->carved; index-- != 0;) {
         uintptr_t at = slot_at(slab, index);
         if (!bit_is_set(found->words, index)) {
@@ -98,12 +120,12 @@ static void relink(struct slab *slab, const struct free_slots *found, struct sla
         if (bit_is_set(holes->pages, page_of(slab, at))) {
             holes->hidden++;
         } else {
-            slot_set_next((struct slot *)at, after);
-            after = at;
+            slot_set_next((struct slot *)at, after, 0);
+            after = (struct slot *)at;
         }
     }
     compiler_fence();
-    slab->free = (struct slot *)after;
+    slab->own.head = after;
 }
 
 /* Others may look at the record meanwhile, and must find a slot there before its tag goes. */
@@ -172,17 +194,16 @@ size_t slab_make_holes(struct slab *slab, struct slab_holes *holes, size_t least
 
 void slab_fill_holes(struct slab *slab) {
     const struct slab_holes *holes = slab->holes;
-    uintptr_t after = (uintptr_t)slab->free;
+    struct slot *after = slab->own.head;
     for (size_t index = slab->carved; index-- != 0;) {
         uintptr_t at = slot_at(slab, index);
         if (bit_is_set(holes->pages, page_of(slab, at))) {
-            slot_set_next((struct slot *)at, after);
-            slot_set_tag((struct slot *)at, slab->tag);
-            after = at;
+            slot_set_next((struct slot *)at, after, 0);
+            after = (struct slot *)at;
         }
     }
     compiler_fence();
-    slab->free = (struct slot *)after;
+    slab->own.head = after;
 }
 
 bool slab_is_hidden(const struct slab *slab, const struct slot *slot) {

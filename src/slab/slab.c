@@ -6,16 +6,10 @@
 #include "os/report.h"
 #include "slab/holes.h"
 
-/* Stands for the guard of a slab that has none; at offset 0, where its address is looked at. */
-static struct slot no_slot;
-#define NO_SLOT (SLAB_CHECKS ? &no_slot : NULL)
+_Alignas(SLOT_STEP_BYTES) struct slot slot_end = {.next = 1};
+struct slot_secrets slot_secrets = {0, 1};
 
-struct slab slab_none = {
-    .free = NO_SLOT,
-    .start = (uintptr_t)NO_SLOT,
-    .tag = 1, /* no_slot never carries it */
-    .mark = 1,
-};
+struct slab slab_none = {.own = {.head = &slot_end}};
 
 /* live * SLAB_GROUPS / (capacity + 1), without the division. */
 unsigned slab_group_of(const struct slab *slab) {
@@ -33,12 +27,6 @@ int32_t slab_group_floor(const struct slab *slab, unsigned group) {
     return first == 0 ? 0 : (int32_t)first - 1;
 }
 
-static uint64_t mix(uint64_t value) {
-    value = (value ^ (value >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    value = (value ^ (value >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return value ^ (value >> 31);
-}
-
 static uint64_t inverse_of(uint32_t slot_bytes) {
     return (UINT64_MAX / slot_bytes + 1) | 1;
 }
@@ -48,8 +36,7 @@ static uint64_t inverse_error(const struct slab *slab) {
     return slab->inverse * slab->slot_bytes;
 }
 
-void slab_format(struct slab *slab, size_t class_index, uint64_t seed) {
-    uint64_t mixed = mix(seed ^ (uint64_t)slab->start);
+void slab_format(struct slab *slab, size_t class_index) {
     size_t colour = slab->start / class_span_bytes(class_index) % class_colours(class_index);
     struct slot *guard = (struct slot *)slab->start;
     slab->origin =
@@ -60,14 +47,12 @@ void slab_format(struct slab *slab, size_t class_index, uint64_t seed) {
     slab->inverse = inverse_of(slab->slot_bytes);
     slab->class_index = (uint16_t)class_index;
     slab->capacity = (uint16_t)class_capacity(class_index);
-    slab->free = guard;
+    slab->own.head = &slot_end;
     slab->carved = 0;
     slab->is_zero = false;
     slab->limit = 0;
-    slab->tag = (uint32_t)mixed | 1;
-    slab->mark = slab->tag;
-    slab->until = 0;
-    slab->floor = 0;
+    slab->own.until = 0;
+    slab->own.floor = 0;
 }
 
 /* Slots to carve this time: to the end of the page that the next one starts in; one at least. */
@@ -84,39 +69,30 @@ static size_t carve_count(const struct slab *slab) {
 void slab_carve(struct slab *slab) {
     size_t count = carve_count(slab);
     uintptr_t first = slab->origin + slab_carved_bytes(slab);
-    uintptr_t after = (uintptr_t)slab->free;
+    uintptr_t flag = slab->is_zero ? SLOT_FRESH : 0;
+    struct slot *after = slab->own.head;
     for (uintptr_t at = first + count * slab->slot_bytes; at != first;) {
         at -= slab->slot_bytes;
-        struct slot *slot = (struct slot *)at;
-        if (slab->is_zero) {
-            slot_set_next_fresh(slot, after);
-        } else {
-            slot_set_next(slot, after);
-        }
-        slot_set_tag(slot, slab->tag);
-        after = at;
+        slot_set_next((struct slot *)at, after, flag);
+        after = (struct slot *)at;
     }
     slab->carved = (uint16_t)(slab->carved + count);
     __atomic_store_n(&slab->limit, slab->carved * inverse_error(slab), __ATOMIC_RELAXED);
     compiler_fence();
-    slab->free = (struct slot *)first;
+    slab->own.head = after;
 }
 
 void slab_report_damage(const struct slab *slab) {
-    report_misuse("corrupted free list of a slab: a freed block was written to", slab->free);
-}
-
-static const struct slot *next_of(const struct slab *slab, const struct slot *slot) {
-    return slab_next_slot(slab, slot);
+    report_misuse("corrupted free list of a slab: a freed block was written to", slab->own.head);
 }
 
 static bool is_list_slot(const struct slab *slab, const struct slot *slot) {
-    return slab_is_slot(slab, slot) && slab_tag_is_right(slab, slot);
+    return slab_is_slot(slab, slot) && slot_tag_is_right(slot) && slot_is_intact(slot);
 }
 
 bool slab_list_holds(const struct slab *slab, const struct slot *slot) {
-    const struct slot *at = slab->free;
-    for (uint32_t steps = 0; (uintptr_t)at != slab->start; steps++, at = next_of(slab, at)) {
+    const struct slot *at = slab->own.head;
+    for (uint32_t steps = 0; at != &slot_end; steps++, at = slot_next(at)) {
         if (at == slot) {
             return true;
         }
@@ -132,39 +108,35 @@ static uint32_t travelling_mark(const struct slot *slot) {
     return (uint32_t)(uintptr_t)slot;
 }
 
-void slab_mark_travelling(const struct slab *slab, struct slot *slot) {
-    slot_set_tag(slot, slab->mark);
+void slot_mark_travelling(struct slot *slot) {
+    slot_set_tag(slot, slot_secrets.tag);
     slot->next = travelling_mark(slot);
 }
 
-bool slab_is_travelling(const struct slab *slab, const struct slot *slot) {
-    return slab_tag_is_right(slab, slot) && slot->next == travelling_mark(slot);
+bool slot_is_travelling(const struct slot *slot) {
+    return slot_tag_is_right(slot) && slot->next == travelling_mark(slot);
 }
 
-bool slab_seems_listed(const struct slab *slab, const struct slot *slot) {
-    size_t span_bytes = class_span_bytes(slab->class_index); /* the owner's line is not read here */
-    uintptr_t start = align_down(slab->origin, span_bytes);
-    size_t next = slot->next & (span_bytes - 1);
-    return slab_is_travelling(slab, slot) || next == 0 ||
-           slab_is_slot(slab, (const void *)(start + next));
+bool slot_seems_listed(const struct slot *slot) {
+    return slot_looks_free(slot) && (slot_is_intact(slot) || slot_is_travelling(slot));
 }
 
 void slab_recount(struct slab *slab) {
     uint32_t free_slots = 0;
-    for (const struct slot *at = slab->free; (uintptr_t)at != slab->start; at = next_of(slab, at)) {
+    for (const struct slot *at = slab->own.head; at != &slot_end; at = slot_next(at)) {
         if (!is_list_slot(slab, at) || ++free_slots > slab->capacity) {
-            slab->free = (struct slot *)slab->start; /* torn: what was in the list is lost */
+            slab->own.head = &slot_end; /* torn: what was in the list is lost */
             free_slots = 0;
             break;
         }
     }
-    slab->floor = 0;
-    slab->until = (int32_t)((uint32_t)(slab->carved) - free_slots - slab_hidden(slab));
+    slab->own.floor = 0;
+    slab->own.until = (int32_t)((uint32_t)(slab->carved) - free_slots - slab_hidden(slab));
 }
 
 /* Of whole words. */
 static bool is_all_zero(uintptr_t start, size_t bytes) {
-    const uint64_t *words = (const uint64_t *)start;
+    const uint32_t *words = (const uint32_t *)start;
     size_t i = 0;
     while (i < bytes / sizeof *words && words[i] == 0) {
         i++;
@@ -174,8 +146,8 @@ static bool is_all_zero(uintptr_t start, size_t bytes) {
 
 /* A fresh slot is what its word says, of a slab that knows what it was cut from. */
 static bool is_truly_fresh(const struct slab *slab, const struct slot *slot) {
-    size_t links = offsetof(struct slot, next_remote);
-    return slab->is_zero && is_all_zero((uintptr_t)slot + links, slab->slot_bytes - links);
+    size_t words = sizeof *slot;
+    return slab->is_zero && is_all_zero((uintptr_t)slot + words, slab->slot_bytes - words);
 }
 
 static bool is_guard_whole(const struct slab *slab) {
@@ -188,7 +160,7 @@ const struct slot *slab_find_damage(const struct slab *slab, size_t *budget) {
     if (!is_guard_whole(slab)) {
         return guard;
     }
-    for (const struct slot *at = slab->free; at != guard; at = next_of(slab, at)) {
+    for (const struct slot *at = slab->own.head; at != &slot_end; at = slot_next(at)) {
         if (!is_list_slot(slab, at) || (slot_is_fresh(at) && !is_truly_fresh(slab, at))) {
             return at;
         }
@@ -202,9 +174,8 @@ const struct slot *slab_find_damage(const struct slab *slab, size_t *budget) {
 }
 
 const char *slab_audit(const struct slab *slab) {
-    const struct slot *guard = (const struct slot *)slab->start;
     uint32_t free_slots = 0;
-    for (const struct slot *at = slab->free; at != guard; at = next_of(slab, at)) {
+    for (const struct slot *at = slab->own.head; at != &slot_end; at = slot_next(at)) {
         if (!is_list_slot(slab, at)) {
             return "a slab's list holds something that is no free slot";
         }
@@ -217,9 +188,6 @@ const char *slab_audit(const struct slab *slab) {
     }
     if (!is_guard_whole(slab)) {
         return "what lies in front of a slab's slots was written to";
-    }
-    if (slab->tag != slab->mark) {
-        return "a slab's tag is not its mark";
     }
     if (free_slots + slab_hidden(slab) + slab_live(slab) != slab->carved) {
         return "a slab's live and free slots do not add up";

@@ -3,51 +3,33 @@
  *
  * The record lies out of line; page map entries of kind PAGE_RUN lead to it. Slots are carved from
  * the front as they are needed, at most to the end of the page that is being filled, so that a
- * slab touches no page before it must. Free slots form a list within the slab; each holds
- *
- *   +------------------------------+---------------+
- *   | next: low 32 bits of address | tag: 32 bits  |  ... the rest is as its last user left it
- *   +------------------------------+---------------+
- *
- * Of the next address only the offset in the slab is used; the bits above are the slab's own, or
- * all of them inverted: then the slot was never handed out and all that follows its tag is zero.
- *
- * The tag is the slab's secret. A slot that carries it is free: a second free sees it, and a list
- * word that does not carry it was overwritten. Whatever is written over a next, it leads into the
- * slab, where there is something to compare. The last slot's next is the guard slot at the
- * slab's start, which is all zero and never carries the tag: so one comparison tells "a slot" from
- * "none left" and from "corrupted". Handing out clears the tag.
+ * slab touches no page before it must. Free slots form a list within the slab (slot.h). In front of
+ * the first slot lies a guard of zeros.
  *
  * Only the owner touches the list; other threads read the first line of the record.
  *
- * `until` counts down at every free and up at every allocation; at 0 the owner looks at the slab.
- * live = until + floor, so by choosing floor the owner chooses when to be told: for a full slab
- * after some frees, for a partial one when it falls into the next emptier group, for the active one
- * when it is empty and has touched more than a page, else never.
+ * `own.until` counts down at every free and up at every allocation; at 0 the owner looks at the
+ * slab. live = until + floor, so by choosing floor the owner chooses when to be told: for a full
+ * slab after some frees, for a partial one when it falls into the next emptier group, for the
+ * active one when it is empty and has touched more than a page, else never.
  *
- * I1: live slots + free slots = carved slots, with slots under way between threads counted live.
+ * I1: live slots + free slots = carved slots, with slots in a thread's cache or under way between
+ *     threads counted live.
  * I2: every free slot is carved, exact, and in the list once.
  * I3: all that lies in front of the first slot, the guard slot first, is zero.
- * I4: tag and mark are equal.
- * I5: a listed slot that is fresh is zero beyond its first two words. */
+ * I4: a listed slot that is fresh is zero beyond its first two words. */
 #ifndef ARENITE_SLAB_SLAB_H
 #define ARENITE_SLAB_SLAB_H
 
 #include "base/list.h"
 #include "pages/page_heap.h"
 #include "slab/class.h"
+#include "slab/slot.h"
 
 #include <string.h>
 
 struct thread;
 struct slab_holes;
-
-struct slot {
-    uint32_t next; /* see slot_set_next */
-    uint32_t tag;
-    struct slot *next_remote; /* while it travels to its owner */
-};
-_Static_assert(sizeof(struct slot) <= SLAB_STEP_BYTES, "the smallest slot holds its links");
 
 enum slab_state {
     SLAB_UNUSED, /* no run: record waits for reuse */
@@ -68,18 +50,15 @@ struct slab {
     uint64_t limit;           /* carved slots times its error: see slab_is_slot */
     struct page_heap *heap;   /* where the span goes back to */
     struct slab *next_record; /* all records, newest first; written once */
+    struct slot_list *list;   /* where the owner's frees go: `own`, or its cache of the class */
     uint32_t slot_bytes;
-    uint32_t mark; /* what a free slot's tag is compared with */
     uint16_t class_index;
     uint16_t capacity;
 
     /* Owner only. */
-    CACHE_ALIGNED struct slot *free;
+    CACHE_ALIGNED struct slot_list own;
     uintptr_t start; /* of the span: the guard slot */
-    uint32_t tag;
-    int32_t until;
-    int32_t floor;
-    uint8_t state; /* enum slab_state */
+    uint8_t state;   /* enum slab_state */
     uint8_t group;
     uint16_t carved;          /* slots */
     uint32_t span_bytes;      /* 0 of slab_none */
@@ -94,95 +73,6 @@ _Static_assert(sizeof(struct slab) == PAGE_RECORD_BYTES,
 /* Serves nothing: what an owner without a slab of a class allocates from. */
 extern struct slab slab_none;
 
-/* ---- misuse checks --------------------------------------------------------------------------- */
-
-/* Compiled out in the build without checks (make nochecks), which shows what they cost: then the
- * guard slot is told by its address, no slot carries a tag, and every pointer into an own slab is
- * believed. */
-#if defined(ARENITE_NOCHECKS) && ARENITE_NOCHECKS
-#define SLAB_CHECKS false
-#else
-#define SLAB_CHECKS true
-#endif
-
-/* Where an address lies in its granule, for slabs of one: they are aligned to their size. */
-INLINE size_t slab_offset_of(uintptr_t address) {
-    return address & (GRANULE_BYTES - 1);
-}
-
-/* Whether the first of the list is a slot to hand out: not the guard, not damaged. */
-INLINE bool slab_gives(const struct slab *slab, const struct slot *slot) {
-    return SLAB_CHECKS ? slot->tag == slab->tag : slab_offset_of((uintptr_t)slot) != 0;
-}
-
-INLINE void slot_set_tag(struct slot *slot, uint32_t tag) {
-    if (SLAB_CHECKS) {
-        slot->tag = tag;
-    }
-}
-
-/* Whatever is written over a next, what is used of it cannot lead out of the slab. For slabs of
- * one granule. */
-INLINE size_t slot_next_offset(const struct slot *slot) {
-    return slot->next & (GRANULE_BYTES - 1);
-}
-
-/* The same for any slab; slabs are aligned to their span. */
-INLINE struct slot *slab_next_slot(const struct slab *slab, const struct slot *slot) {
-    return (struct slot *)(slab->start + (slot->next & (slab->span_bytes - 1)));
-}
-
-INLINE void slot_set_next(struct slot *slot, uintptr_t next) {
-    slot->next = (uint32_t)next;
-}
-
-#define SLOT_FRESH (~(uint32_t)(SLAB_SPAN_MAX_BYTES - 1))
-
-INLINE void slot_set_next_fresh(struct slot *slot, uintptr_t next) {
-    slot->next = (uint32_t)next ^ SLOT_FRESH;
-}
-
-/* Of a slot in a list or just taken from it: all but its first words is zero. */
-INLINE bool slot_is_fresh(const struct slot *slot) {
-    return ((slot->next ^ (uint32_t)(uintptr_t)slot) & SLOT_FRESH) == SLOT_FRESH;
-}
-
-/* A free slot's tag is what it should be. */
-INLINE bool slab_tag_is_right(const struct slab *slab, const struct slot *slot) {
-    return !SLAB_CHECKS || slot->tag == slab->mark;
-}
-
-/* ---- fast paths ------------------------------------------------------------------------------ */
-
-/* Takes a slot of a slab of one granule, or of slab_none; NULL when the list is empty or damaged
- * (slab_list_is_empty tells). */
-INLINE void *slab_pop(struct slab *slab) {
-    struct slot *slot = slab->free;
-    IN_RETURN_REGISTER(slot);
-    if (UNLIKELY(!slab_gives(slab, slot))) {
-        return NULL;
-    }
-    slab->free = (struct slot *)(slab->start + slot_next_offset(slot));
-    compiler_fence();
-    slot_set_tag(slot, 0);
-    slab->until++;
-    return slot;
-}
-
-/* slab_pop for slabs of any span. */
-INLINE void *slab_pop_wide(struct slab *slab) {
-    struct slot *slot = slab->free;
-    bool is_there = SLAB_CHECKS ? slot->tag == slab->tag : (uintptr_t)slot != slab->start;
-    if (UNLIKELY(!is_there)) {
-        return NULL;
-    }
-    slab->free = slab_next_slot(slab, slot);
-    compiler_fence();
-    slot_set_tag(slot, 0);
-    slab->until++;
-    return slot;
-}
-
 /* True when an address is exactly a carved slot: one multiplication, one comparison.
  * With M the next odd number above 2^64 / d and e = M * d - 2^64, so 0 < e <= 2 d, the product
  * n * M modulo 2^64 is i * e for n = i * d, and at least M for every other n below 2^32 (after
@@ -194,44 +84,33 @@ INLINE bool slab_is_slot(const struct slab *slab, const void *address) {
     return offset * slab->inverse < LOAD_RELAXED(&slab->limit);
 }
 
-/* The tag is there: the slot is free, or its user wrote these very bits. */
-INLINE bool slab_looks_free(const struct slab *slab, const struct slot *slot) {
-    return SLAB_CHECKS && slot->tag == slab->mark;
+/* The pointer may be freed without a further look: exactly a carved slot, not free already. */
+INLINE bool slab_accepts(const struct slab *slab, const struct slot *slot, uint32_t tag) {
+    return !SLAB_CHECKS || (LIKELY(slab_is_slot(slab, slot)) && LIKELY(slot->tag != tag));
 }
 
-/* The pointer may be pushed without a further look: exactly a carved slot, not free already. */
-INLINE bool slab_accepts(const struct slab *slab, const void *memory) {
-    return !SLAB_CHECKS ||
-           (LIKELY(slab_is_slot(slab, memory)) && LIKELY(!slab_looks_free(slab, memory)));
+/* There is an intact slot in the list. */
+INLINE bool slab_is_ready(const struct slab *slab) {
+    return slot_is_intact(slab->own.head);
 }
 
-/* Makes a slot that was just taken all zeros, as far as its user asked for. */
-INLINE void *slot_clear(struct slot *slot, size_t bytes) {
-    if (slot_is_fresh(slot)) {
-        slot->next = 0;
-        slot_set_tag(slot, 0);
-        return slot;
-    }
-    return memset(slot, 0, bytes);
+INLINE void *slab_pop(struct slab *slab) {
+    return slot_list_pop(&slab->own, slot_secrets.mask);
 }
 
-/* Puts a slot back; true when the owner must look at the slab (slab->until is 0). */
+/* True when the owner must look at the slab. */
 INLINE bool slab_push(struct slab *slab, struct slot *slot) {
-    slot_set_tag(slot, slab->mark);
-    slot_set_next(slot, (uintptr_t)slab->free);
-    compiler_fence();
-    slab->free = slot;
-    return --slab->until == 0;
+    return slot_list_push(&slab->own, slot, &slot_secrets);
 }
 
 /* ---- the rest ------------------------------------------------------------------------------ */
 
 INLINE bool slab_list_is_empty(const struct slab *slab) {
-    return (uintptr_t)slab->free == slab->start;
+    return slot_list_is_empty(&slab->own);
 }
 
 INLINE uint32_t slab_live(const struct slab *slab) {
-    return (uint32_t)(slab->until + slab->floor);
+    return (uint32_t)(slab->own.until + slab->own.floor);
 }
 
 INLINE bool slab_can_carve(const struct slab *slab) {
@@ -258,16 +137,16 @@ INLINE bool slab_has_next_page(const struct slab *slab) {
 
 /* Chooses at how many live slots the owner is told next. */
 INLINE void slab_set_floor(struct slab *slab, int32_t floor) {
-    slab->until = (int32_t)slab_live(slab) - floor;
-    slab->floor = floor;
+    slab->own.until = (int32_t)slab_live(slab) - floor;
+    slab->own.floor = floor;
 }
 
 /* Group of a slab with so many live slots; and the number below which it leaves the group. */
 unsigned slab_group_of(const struct slab *slab);
 int32_t slab_group_floor(const struct slab *slab, unsigned group);
 
-/* Lays a span of its own out for a class: nothing carved, nothing live. `seed` is secret. */
-void slab_format(struct slab *slab, size_t class_index, uint64_t seed);
+/* Lays a span of its own out for a class: nothing carved, nothing live. */
+void slab_format(struct slab *slab, size_t class_index);
 
 /* Adds fresh slots to the list, up to the end of the page; there must be some left. */
 void slab_carve(struct slab *slab);
@@ -275,13 +154,13 @@ void slab_carve(struct slab *slab);
 /* True when the slot lies in the slab's list. Reports a damaged list. Owner only. */
 bool slab_list_holds(const struct slab *slab, const struct slot *slot);
 
-/* The same for a thread that may not walk the list: its word carries the tag and leads where such
- * words lead. Also true for a slot on its way to the owner. */
-bool slab_seems_listed(const struct slab *slab, const struct slot *slot);
+/* The same, of any list, for a thread that may not walk it: the slot's words are such a slot's.
+ * Also true for a slot on its way to the owner. */
+bool slot_seems_listed(const struct slot *slot);
 
 /* Marks a slot as free and on its way to the owner; and whether one that arrives is intact. */
-void slab_mark_travelling(const struct slab *slab, struct slot *slot);
-bool slab_is_travelling(const struct slab *slab, const struct slot *slot);
+void slot_mark_travelling(struct slot *slot);
+bool slot_is_travelling(const struct slot *slot);
 
 /* Counts anew from the list, in a forked child, for a slab whose owner is gone; gives a damaged
  * list up. */
@@ -294,7 +173,7 @@ void slab_report_damage(const struct slab *slab);
  * found. Looks at so many slots at most, and takes them off. Owner only. */
 const struct slot *slab_find_damage(const struct slab *slab, size_t *budget);
 
-/* NULL when I1-I5 hold, else the first broken one. Owner only. */
+/* NULL when I1-I4 hold, else the first broken one. Owner only. */
 const char *slab_audit(const struct slab *slab);
 
 #endif

@@ -144,7 +144,7 @@ static COLD void *alloc_lone(struct thread *thread, const struct request *reques
     remote_collect(thread);
     slabs_trim(thread);
     depot_trim();
-    return slabs_alloc(thread, class_index);
+    return cache_alloc(thread, class_index);
 }
 
 /* An aligned request does not open the lists, as in glibc. */
@@ -188,7 +188,7 @@ static void *alloc_slot(size_t class_index) {
     if (operation_enter()) {
         struct thread *thread = thread_attach();
         if (thread->attached != 0) {
-            slot = slabs_alloc(thread, class_index == 0 ? 1 : class_index);
+            slot = cache_alloc(thread, class_index == 0 ? 1 : class_index);
         }
     }
     operation_leave();

@@ -19,12 +19,14 @@
 
 /* ---- what a pointer is ---------------------------------------------------------------------- */
 
-/* The slot carries the mark of a free one. Its owner can look whether it really is in the list;
- * for others the mark and a plausible link are evidence enough. */
+/* The slot carries the tag of a free one. Its owner can look whether it really is in a list; for
+ * others its words are evidence enough. */
 static COLD bool slot_is_freed(const struct slab *slab, const struct slot *slot) {
     bool is_own = thread_depth == 0 && slab->owner == thread_own;
-    return slab_is_travelling(slab, slot) ||
-           (is_own ? slab_list_holds(slab, slot) : slab_seems_listed(slab, slot));
+    if (slot_is_travelling(slot) || !is_own) {
+        return slot_seems_listed(slot);
+    }
+    return caches_hold(slab, slot) || slab_list_holds(slab, slot);
 }
 
 static bool is_chunk_of_size(const struct chunk *chunk, size_t bytes) {
@@ -103,7 +105,7 @@ static struct block block_in_slab(struct slab *slab, void *memory) {
         block.kind = BLOCK_INVALID;
         block.error = "no block starts here";
     } else if (UNLIKELY(slab_is_hidden(slab, memory)) ||
-               (UNLIKELY(slab_looks_free(slab, memory)) && slot_is_freed(slab, memory))) {
+               (UNLIKELY(slot_looks_free(memory)) && slot_is_freed(slab, memory))) {
         block.kind = BLOCK_FREED;
     }
     return block;
@@ -195,37 +197,6 @@ void thread_free_chunk(struct heap *heap, struct chunk *chunk) {
         free_reentrant(arena, chunk);
     } else if (LIKELY(thread_own->has_lists) || !attach_and_push(chunk)) {
         free_locked(arena, chunk);
-    }
-    operation_leave();
-}
-
-void thread_free_slot(struct slab *slab, void *memory) {
-    struct slot *slot = memory;
-    operation_event(THREAD_EVENT_FREE, memory, 0);
-    bool outermost = operation_enter();
-    if (UNLIKELY(params.perturb != 0)) {
-        memset(slot, params.perturb, slab->slot_bytes);
-    }
-    struct thread *thread = outermost ? thread_attach() : thread_own;
-    if (outermost && slab->owner == thread) {
-        slabs_free(thread, slab, slot);
-    } else {
-        slab_mark_travelling(slab, slot);
-        if (outermost) {
-            remote_free(thread, slab, slot);
-        } else {
-            remote_free_reentrant(slab, slot);
-        }
-    }
-    operation_leave();
-}
-
-void thread_look_at(struct slab *slab) {
-    operation_enter();
-    struct thread *owner = slab->owner;
-    slabs_look_at(owner, slab);
-    if (UNLIKELY(slabs_wants_holes(owner))) {
-        slabs_make_holes(owner, false);
     }
     operation_leave();
 }

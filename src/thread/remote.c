@@ -8,7 +8,7 @@
 
 static struct slab *checked_slab(const struct slot *slot) {
     struct slab *slab = slab_at(slot);
-    if (UNLIKELY(slab == NULL || !slab_is_travelling(slab, slot))) {
+    if (UNLIKELY(slab == NULL || !slot_is_travelling(slot))) {
         report_corruption("corrupted list of blocks freed by other threads", slot);
     }
     return slab;
@@ -33,7 +33,7 @@ static bool push_inbox(struct thread *owner, struct slot *first, struct slot *la
         if (head == REMOTE_CLOSED) {
             return false;
         }
-        last->next_remote = head;
+        last->link = head;
     } while (!__atomic_compare_exchange_n(&owner->inbox, &head, first, true, __ATOMIC_RELEASE,
                                           __ATOMIC_RELAXED));
     __atomic_add_fetch(&owner->inbox_bytes, bytes, __ATOMIC_RELAXED);
@@ -70,7 +70,7 @@ static void send_one(struct slot *slot) {
 
 static void send_each(struct slot *slot, const struct slot *last) {
     for (;;) {
-        struct slot *next = slot->next_remote;
+        struct slot *next = slot->link;
         bool was_last = slot == last;
         send_one(slot);
         if (was_last) {
@@ -135,7 +135,7 @@ void remote_free(struct thread *thread, struct slab *slab, struct slot *slot) {
     if (batch->bytes == 0) {
         batch->last = slot;
     }
-    slot->next_remote = batch->bytes == 0 ? NULL : batch->first;
+    slot->link = batch->bytes == 0 ? NULL : batch->first;
     batch->first = slot;
     batch->bytes += slab->slot_bytes;
     if (batch->bytes >= REMOTE_BATCH_BYTES) {
@@ -148,9 +148,9 @@ void remote_free_reentrant(struct slab *slab, struct slot *slot) {
     if (!is_depots(owner) && push_inbox(owner, slot, slot, slab->slot_bytes)) {
         return;
     }
-    slot->next_remote = __atomic_load_n(&remote_unsent, __ATOMIC_RELAXED);
-    while (!__atomic_compare_exchange_n(&remote_unsent, &slot->next_remote, slot, true,
-                                        __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+    slot->link = __atomic_load_n(&remote_unsent, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&remote_unsent, &slot->link, slot, true, __ATOMIC_RELEASE,
+                                        __ATOMIC_RELAXED)) {
     }
 }
 
@@ -160,13 +160,13 @@ void remote_free_reentrant(struct slab *slab, struct slot *slot) {
 static void free_chain(struct thread *thread, struct slot *slot, struct slot **foreign) {
     size_t bytes = 0;
     while (slot != NULL) {
-        struct slot *next = slot->next_remote;
+        struct slot *next = slot->link;
         struct slab *slab = checked_slab(slot);
         bytes += slab->slot_bytes;
         if (LIKELY(slab->owner == thread)) {
             slabs_free(thread, slab, slot);
         } else {
-            slot->next_remote = *foreign;
+            slot->link = *foreign;
             *foreign = slot;
         }
         slot = next;
@@ -176,7 +176,7 @@ static void free_chain(struct thread *thread, struct slot *slot, struct slot **f
 
 static void send_chain(struct slot *slot) {
     while (slot != NULL) {
-        struct slot *next = slot->next_remote;
+        struct slot *next = slot->link;
         send_one(slot);
         slot = next;
     }
@@ -215,6 +215,7 @@ void remote_close(struct thread *thread) {
     struct slot *foreign = NULL;
     struct list empty = {NULL};
     send_unsent();
+    caches_flush(thread);
     remote_flush(thread);
     depot_lock();
     struct slot *last = __atomic_exchange_n(&thread->inbox, REMOTE_CLOSED, __ATOMIC_ACQ_REL);

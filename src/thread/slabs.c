@@ -24,6 +24,7 @@ void slabs_forget_emptied(struct thread *thread) {
 }
 
 void slabs_init(struct thread *thread) {
+    caches_init(thread);
     for (size_t i = 0; i < SLAB_CLASSES; i++) {
         thread->active[i] = &slab_none;
         for (size_t group = 0; group < SLAB_GROUPS; group++) {
@@ -54,7 +55,7 @@ static void put(struct list *list, struct slab *slab, enum slab_state state) {
 
 /* A partly used slab leaves its list. */
 static void leave_partial(struct thread *thread, const struct slab *slab) {
-    bool is_sparse = slab->state == SLAB_PARTIAL && slab->group == 0 && slab->floor == 0;
+    bool is_sparse = slab->state == SLAB_PARTIAL && slab->group == 0 && slab->own.floor == 0;
     if (is_sparse) {
         size_t bytes = slab->span_bytes;
         thread->sparse_bytes -= bytes < thread->sparse_bytes ? bytes : thread->sparse_bytes;
@@ -84,7 +85,7 @@ static void watch(struct slab *slab) {
 }
 
 size_t slabs_idle_bytes(const struct slab *slab) {
-    return slab->floor == FLOOR_NEVER && !is_small(slab) ? slab_carved_bytes(slab) : 0;
+    return slab->own.floor == FLOOR_NEVER && !is_small(slab) ? slab_carved_bytes(slab) : 0;
 }
 
 /* ---- what the thread has shown that it takes again ------------------------------------------- */
@@ -140,10 +141,11 @@ static int32_t partial_floor(const struct slab *slab, unsigned group) {
 }
 
 static void put_partial(struct thread *thread, struct slab *slab) {
+    slab->list = &slab->own;
     unsigned group = slab_group_of(slab);
     slab->group = (uint8_t)group;
     slab_set_floor(slab, partial_floor(slab, group));
-    if (group == 0 && slab->floor == 0) {
+    if (group == 0 && slab->own.floor == 0) {
         thread->sparse_bytes += slab->span_bytes;
     }
     put(&thread->partial[slab->class_index][group], slab, SLAB_PARTIAL);
@@ -171,6 +173,7 @@ static void put_spare(struct thread *thread, struct slab *slab) {
 
 static void make_active(struct thread *thread, struct slab *slab) {
     slab->state = SLAB_ACTIVE;
+    slab->list = &thread->caches[slab->class_index];
     watch(slab);
     thread->active[slab->class_index] = slab;
 }
@@ -399,32 +402,24 @@ static void refill(struct thread *thread, struct slab *slab) {
         end_idle(thread, slab);
         slab_recount(slab);
     }
-    size_t class_index = slab->class_index;
-    if (UNLIKELY(remote_has_mail(thread))) {
-        remote_collect(thread);
-    }
-    if (thread->active[class_index] == slab && slab_list_is_empty(slab) && slab_can_carve(slab)) {
+    if (slab_list_is_empty(slab) && slab_can_carve(slab)) {
         carve_or_leave(thread, slab);
     }
 }
 
-void *slabs_alloc(struct thread *thread, size_t class_index) {
-    void *slot = slab_pop_wide(thread->active[class_index]);
-    if (slot == NULL && thread->active[class_index] != &slab_none) {
-        refill(thread, thread->active[class_index]);
-        slot = slab_pop_wide(thread->active[class_index]);
+struct slab *slabs_ready(struct thread *thread, size_t class_index) {
+    struct slab *slab = thread->active[class_index];
+    if (slab != &slab_none && !slab_is_ready(slab)) {
+        refill(thread, slab);
+        slab = thread->active[class_index];
     }
-    if (slot == NULL) {
-        struct slab *slab = replace_active(thread, class_index);
-        slot = slab != NULL ? slab_pop_wide(slab) : NULL;
-    }
-    return slot;
+    return slab_is_ready(slab) ? slab : replace_active(thread, class_index);
 }
 
 /* ---- trimming ------------------------------------------------------------------------------- */
 
 bool slabs_trim(struct thread *thread) {
-    bool any = false;
+    bool any = caches_flush(thread);
     for (size_t i = 1; i < SLAB_CLASSES; i++) {
         struct slab *slab = take_empty_active(thread, i);
         if (slab != NULL) {

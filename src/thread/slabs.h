@@ -55,10 +55,10 @@ INLINE bool slabs_wants_holes(struct thread *thread) {
 /* Clears a state so that it owns nothing: every active slab is slab_none. */
 void slabs_init(struct thread *thread);
 
-/* A slot of the class; NULL when there is no memory for slabs. */
-void *slabs_alloc(struct thread *thread, size_t class_index);
+/* A slab of the class that has slots in its list, active now; NULL when there is no memory. */
+struct slab *slabs_ready(struct thread *thread, size_t class_index);
 
-/* slab->until has come to 0. */
+/* slab->own.until has come to 0. */
 void slabs_look_at(struct thread *thread, struct slab *slab);
 
 /* Puts a slot of an own slab back and looks at the slab if that is due. */

@@ -18,7 +18,7 @@ static const struct slot *find_damage_in(const struct list *list, size_t *budget
 }
 
 const struct slot *slabs_find_damage(const struct thread *thread, size_t *budget) {
-    const struct slot *damage = NULL;
+    const struct slot *damage = caches_find_damage(thread, budget);
     for (size_t i = 1; i < SLAB_CLASSES && damage == NULL && *budget != 0; i++) {
         if (thread->active[i] != &slab_none) {
             damage = slab_find_damage(thread->active[i], budget);
@@ -32,6 +32,13 @@ const struct slot *slabs_find_damage(const struct thread *thread, size_t *budget
 
 /* ---- audit ---------------------------------------------------------------------------------- */
 
+/* Where the owner's frees go. */
+static bool is_list_right(const struct slab *slab) {
+    bool is_direct = slab->state == SLAB_PARTIAL;
+    return slab->state == SLAB_SPARE ||
+           slab->list == (is_direct ? &slab->own : &slab->owner->caches[slab->class_index]);
+}
+
 static const char *audit_listed(const struct slab *slab, enum slab_state state) {
     bool has_room = slab->carved - slab_live(slab) > slabs_slack(slab);
     if (slab->state != state) {
@@ -40,7 +47,10 @@ static const char *audit_listed(const struct slab *slab, enum slab_state state) 
     if (state == SLAB_SPARE && slab_live(slab) != 0) {
         return "a spare slab has live slots";
     }
-    return state == SLAB_FULL && has_room ? "a full slab has room" : NULL;
+    if (state == SLAB_FULL && has_room) {
+        return "a full slab has room";
+    }
+    return is_list_right(slab) ? NULL : "what is freed into a slab goes to a wrong list";
 }
 
 /* Each link is checked against its counterpart, so that no circle is followed. */
@@ -69,7 +79,9 @@ static const char *audit_class(const struct thread *thread, size_t class_index, 
     const char *error = NULL;
     const struct slab *slab = thread->active[class_index];
     if (slab != &slab_none) {
-        error = slab->state == SLAB_ACTIVE ? slab_audit(slab) : "an active slab's state is another";
+        error = slab->state == SLAB_ACTIVE && is_list_right(slab)
+                    ? slab_audit(slab)
+                    : "an active slab's state or list is another";
         *idle += slabs_idle_bytes(slab);
     }
     for (size_t group = 0; group < SLAB_GROUPS && error == NULL; group++) {
@@ -82,7 +94,8 @@ const char *slabs_audit(const struct thread *thread) {
     size_t spare = 0;
     size_t full = 0;
     size_t idle = 0;
-    const char *error = audit_list(&thread->full, SLAB_FULL, &full);
+    const char *error = caches_audit(thread);
+    error = error != NULL ? error : audit_list(&thread->full, SLAB_FULL, &full);
     for (size_t span = 0; span < SLAB_SPANS && error == NULL; span++) {
         error = audit_list(&thread->spare[span], SLAB_SPARE, &spare);
     }

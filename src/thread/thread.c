@@ -22,15 +22,24 @@
 #define FORTY(x) FOUR(FOUR(x)), FOUR(FOUR(x)), FOUR(x), FOUR(x)
 #define SIXTY_FOUR(x) FOUR(FOUR(FOUR(x)))
 _Static_assert(SLAB_CLASSES == 108, "an entry for each class");
+#define NO_SLOTS \
+    { .head = &slot_end }
+#define NO_CACHES \
+    { SIXTY_FOUR(NO_SLOTS), FORTY(NO_SLOTS), FOUR(NO_SLOTS) }
 #define NO_SLABS \
     { SIXTY_FOUR(&slab_none), FORTY(&slab_none), FOUR(&slab_none) }
 
 #define OWNS_NOTHING(name) \
-    { .active = NO_SLABS, .inbox = REMOTE_CLOSED, .view = &(name) }
+    { .caches = NO_CACHES, .active = NO_SLABS, .inbox = REMOTE_CLOSED, .view = &(name) }
 
 struct thread thread_none = OWNS_NOTHING(thread_none);
 struct thread thread_gone = {
-    .active = NO_SLABS, .inbox = REMOTE_CLOSED, .view = &thread_gone, .has_lists = true};
+    .caches = NO_CACHES,
+    .active = NO_SLABS,
+    .inbox = REMOTE_CLOSED,
+    .view = &thread_gone,
+    .has_lists = true,
+};
 struct thread thread_busy = OWNS_NOTHING(thread_busy);
 struct thread thread_detoured = OWNS_NOTHING(thread_detoured);
 THREAD_LOCAL struct thread *thread_current = &thread_none;
@@ -213,7 +222,9 @@ int thread_init(void) {
     arena_init(&main_arena);
     do {
         quick_secret = (uintptr_t)os_random();
-    } while (quick_secret == 0);
+        slot_secrets.tag = (uint32_t)os_random();
+    } while (quick_secret == 0 || slot_secrets.tag == 0);
+    slot_secrets.mask = (uintptr_t)os_random() & ~SLOT_FLAGS;
     int status = pthread_key_create(&end_key, end_of_thread);
     has_end_key = status == 0;
     return -status;

@@ -1,8 +1,8 @@
 /* thread.h - the state of one thread, and the operations that start from it.
  * Layer: thread (includes base, os, pages, chunk).
  *
- * A thread's state holds its quick lists and its arena. It is found through one thread-local
- * pointer, which is never NULL: a thread that has not allocated yet, or that is past its end,
+ * A thread's state holds its caches, its quick lists and its arena. It is found through one thread-
+ * local pointer, which is never NULL: a thread that has not allocated yet, or that is past its end,
  * points to a static state whose lists are empty and closed, so that both fast paths miss and
  * nothing has to be tested for. States are records of the library, reused, never unmapped.
  *
@@ -33,6 +33,7 @@
 #include "chunk/region.h"
 #include "pages/retention.h"
 #include "slab/depot.h"
+#include "thread/cache.h"
 
 /* Slots freed by this thread that belong to another one, not yet sent. */
 struct outgoing {
@@ -46,7 +47,8 @@ struct outgoing {
 
 struct thread {
     /* The owner's: fast paths. */
-    struct slab *active[SLAB_CLASSES]; /* never NULL: &slab_none where there is none */
+    struct slot_list caches[SLAB_CLASSES]; /* free slots at hand, by class */
+    struct slot_secrets secrets;           /* the process's, at hand */
 
     /* The owner's: slow paths. */
     struct list full;
@@ -71,12 +73,18 @@ struct thread {
     uint32_t attached;
     bool has_lists;      /* opened, or never to be: nothing is left for thread_attach to do */
     struct thread *view; /* where fast paths look: this state, or thread_detoured */
+    struct slab *active[SLAB_CLASSES]; /* never NULL: &slab_none where there is none */
     struct list partial[SLAB_CLASSES][SLAB_GROUPS];
+    size_t cache_turn;                /* of the last cache that was looked at in passing */
+    int32_t cache_seen[SLAB_CLASSES]; /* its `until` then */
 
     /* Written by others. */
     CACHE_ALIGNED struct slot *inbox; /* slots of ours that others freed, or REMOTE_CLOSED */
     size_t inbox_bytes; /* of these, counted after they came: may be below 0 for a moment */
 };
+
+_Static_assert(offsetof(struct thread, caches) == 0 && SLOT_LIST_SHIFT == SLAB_STEP_SHIFT,
+               "a small size leads to its cache");
 
 extern struct thread thread_none;
 extern struct thread thread_gone;
@@ -181,7 +189,7 @@ size_t thread_usable_bytes(const struct block *block);
 void thread_free_slot(struct slab *slab, void *memory);
 /* For a live block. */
 void thread_free(const struct block *block);
-/* After a free of an own slot whose slab's `until` came to 0. */
+/* After a free of an own slot that brought the `until` of its slab's list to 0. */
 void thread_look_at(struct slab *slab);
 /* The newest medium chunk of this size (a chunk size) that the thread freed, NULL: none. */
 void *thread_pop_medium(size_t bytes);

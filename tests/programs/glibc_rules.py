@@ -12,7 +12,7 @@ import sys
 HEAP = 64 << 20
 CALL = re.compile(r"^(?:\d+ +)?(\w+)\((.*)\) += (\S+)( \w+)?")
 # Leaves of the page map; blocks of records; the table of mapped blocks as it grows.
-RECORDS = {512 << 10, 64 << 10} | {4 ** i * 24 * 1024 for i in range(1, 7)}
+RECORDS = {512 << 10, 128 << 10} | {4 ** i * 24 * 1024 for i in range(1, 7)}
 
 
 def calls_of(path):

@@ -49,24 +49,29 @@ static void scene_large(void) {
     }
 }
 
+static pthread_barrier_t barrier;
+
+/* Less than is sent at a time. */
 static void *free_some(void *unused) {
-    for (size_t i = 0; i < 300; i++) {
+    for (size_t i = 0; i < 200; i++) {
         free(blocks[i]);
     }
     free(malloc(5000));
+    pthread_barrier_wait(&barrier);
+    pause();
     return unused;
 }
 
-/* What the thread has freed is on its way to the main thread when it ends. */
+/* What the thread has freed waits in its batch for the main thread. */
 static void scene_queued(void) {
     pthread_t thread;
+    pthread_barrier_init(&barrier, NULL, 2);
     fill(64, 0);
-    if (pthread_create(&thread, NULL, free_some, NULL) != 0 || pthread_join(thread, NULL) != 0) {
+    if (pthread_create(&thread, NULL, free_some, NULL) != 0) {
         _exit(1);
     }
+    pthread_barrier_wait(&barrier);
 }
-
-static pthread_barrier_t barrier;
 
 static void *hold_some(void *unused) {
     void *held[100];

@@ -81,7 +81,7 @@ def check_scene(scene, report, info, profile):
         check(len(threads) == 41, f"{len(threads)} threads")
     if scene == "queued" and profile == "default":
         queued = [row["queued"] for row in threads]
-        check(queued == [300 * 64], f"queued: {queued}")
+        check(sorted(queued) == [0, 200 * 64], f"queued: {queued}")
     if scene == "small":
         # 13333 blocks of 1 + k * 8 bytes, k below 97: 385 each; a header or rounding on top.
         check(5_130_000 < info["uordblks"] < 13334 * (385 + 24) + 100_000, f"small: {info}")

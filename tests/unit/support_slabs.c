@@ -2,6 +2,7 @@
  * Layer: tests (includes thread and below). */
 #include "support_slabs.h"
 
+#include "thread/operation.h"
 #include "thread/remote.h"
 #include "thread/slabs.h"
 
@@ -93,12 +94,18 @@ void slabs_expect_sound(void) {
     }
 }
 
+void slabs_send_home(void) {
+    operation_enter();
+    caches_flush(thread_own);
+    operation_leave();
+}
+
 size_t slabs_inbox_length(const struct thread *thread) {
     size_t length = 0;
     const struct slot *slot = thread->inbox;
     while (slot != NULL && slot != REMOTE_CLOSED) {
         length++;
-        slot = slot->next_remote;
+        slot = slot->link;
     }
     return length;
 }

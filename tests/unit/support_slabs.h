@@ -22,6 +22,9 @@ const char *slabs_recount(struct slab_count *count);
 /* Fails the running cmocka test. */
 void slabs_expect_sound(void);
 
+/* Sends home what the calling thread's caches hold: then slabs show what is in use. */
+void slabs_send_home(void);
+
 /* Slots waiting in an inbox that is open. Its owner must not be at work. */
 size_t slabs_inbox_length(const struct thread *thread);
 

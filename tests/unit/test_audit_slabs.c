@@ -8,6 +8,7 @@
 #include "thread/operation.h"
 #include "thread/slabs.h"
 
+#include "support_slabs.h"
 #include "test_child.h"
 #include "test_random.h"
 
@@ -56,6 +57,7 @@ static void empty_slab(struct slab *slab) {
     for (size_t i = 0; i < slab->capacity; i++) {
         arenite_free((void *)(slab->origin + i * slab->slot_bytes));
     }
+    slabs_send_home();
 }
 
 static void build_slabs(void) {
@@ -75,10 +77,12 @@ static void build_slabs(void) {
     shape.active = slab_at(some[0]);
     arenite_free(first);
     arenite_free(last); /* one free slot would be too few to be no longer full */
+    slabs_send_home();
     shape.freed[0] = some[0];
     shape.freed[1] = some[1];
     arenite_free(some[0]);
     arenite_free(some[1]);
+    slabs_send_home();
     empty_slab(shape.spare);
     CHILD_EXPECT(shape.active->state == SLAB_ACTIVE && shape.partial->state == SLAB_PARTIAL);
     CHILD_EXPECT(shape.full->state == SLAB_FULL && shape.spare->state == SLAB_SPARE);
@@ -95,14 +99,14 @@ static void overwritten_tag(void) {
 /* It waits in a batch of this thread. */
 static void queued_written(void) {
     arenite_free(shape.left);
-    CHILD_EXPECT(slab_is_travelling(shape.depots, shape.left));
+    CHILD_EXPECT(slot_is_travelling(shape.left));
     CHILD_EXPECT(arenite_audit() == NULL);
     shape.left->tag = UINT32_C(0x41414141);
 }
 
 static void queued_astray(void) {
     arenite_free(shape.left);
-    shape.left->next_remote = shape.freed[0];
+    shape.left->link = shape.freed[0];
 }
 
 static void wild_next(void) {
@@ -110,27 +114,43 @@ static void wild_next(void) {
 }
 
 static void circular_list(void) {
-    slot_set_next(shape.freed[0], (uintptr_t)shape.freed[1]);
+    slot_set_next(shape.freed[0], shape.freed[1], 0);
 }
 
 static void wild_first(void) {
-    shape.active->free = (struct slot *)(uintptr_t)0x1000;
+    shape.active->own.head = (struct slot *)(uintptr_t)0x1000;
 }
 
 static void short_list(void) {
-    shape.freed[0]->next = slab_offset_of(shape.active->start);
+    slot_set_next(shape.freed[0], &slot_end, 0);
 }
 
 static void lost_count(void) {
-    shape.active->until++;
+    shape.active->own.until++;
 }
 
 static void guard_written(void) {
     ((struct slot *)shape.full->start)->next = 16;
 }
 
-static void wrong_mark(void) {
-    shape.partial->mark ^= 2;
+static void wrong_list(void) {
+    shape.partial->list = shape.active->list;
+}
+
+/* The last one freed waits in the thread's cache. */
+static struct slot *free_into_cache(void) {
+    struct slot *slot = take(REQUEST_BYTES);
+    arenite_free(slot);
+    CHILD_EXPECT(arenite_audit() == NULL);
+    return slot;
+}
+
+static void cached_written(void) {
+    free_into_cache()->next++;
+}
+
+static void cached_lost(void) {
+    thread_own->caches[slab_at(free_into_cache())->class_index].until++;
 }
 
 static void page_map_lost(void) {
@@ -230,7 +250,9 @@ static const struct damage {
     DAMAGE(short_list, "a slab's live and free slots do not add up"),
     DAMAGE(lost_count, "a slab's live and free slots do not add up"),
     DAMAGE(guard_written, "what lies in front of a slab's slots was written to"),
-    DAMAGE(wrong_mark, "a slab's list holds something that is no free slot"),
+    DAMAGE(wrong_list, "what is freed into a slab goes to a wrong list"),
+    DAMAGE(cached_written, "a thread's cache holds something that is no cached slot of its class"),
+    DAMAGE(cached_lost, "a thread's cache does not hold what it counts"),
     DAMAGE(page_map_lost, "the page map does not lead to a slab's record"),
     DAMAGE(moved_start, "the page map does not lead to a slab's record"),
     DAMAGE(wrong_size, "a slab's slots do not have the size of its class"),
@@ -312,7 +334,7 @@ static void audit_torn(void) {
     struct slab *slab = slab_at(take(REQUEST_BYTES));
     thread_own->active[REQUEST_CLASS] = &slab_none;
     slab->state = SLAB_FULL;
-    slab->until += 5;
+    slab->own.until += 5;
     slab->owner = &thread_gone;
     CHILD_EXPECT(arenite_audit() != NULL);
     slab->owner = depot_torn;

@@ -118,10 +118,10 @@ static void test_colours_differ(void **state) {
     uintptr_t first = align_up((uintptr_t)memory, SLAB_SPAN_MAX_BYTES);
     for (size_t index = 1; index < SLAB_CLASSES; index++) {
         struct slab slab = {.start = first};
-        slab_format(&slab, index, 1);
+        slab_format(&slab, index);
         uintptr_t before = slab.origin - slab.start;
         slab.start += class_span_bytes(index);
-        slab_format(&slab, index, 1);
+        slab_format(&slab, index);
         assert_true((before != slab.origin - slab.start) == (class_colours(index) > 1));
     }
     os_release(memory, 3 * SLAB_SPAN_MAX_BYTES);

@@ -269,16 +269,14 @@ static void imitate_listed(void *pointer) {
     struct slot *slot = pointer;
     void *neighbour = arenite_malloc(slab->slot_bytes);
     arenite_free(neighbour);
-    slot_set_next(slot, (uintptr_t)neighbour);
-    slot->tag = slab->tag;
+    slot_set_next(slot, neighbour, 0);
     arenite_free(pointer);
     slabs_expect_sound();
     void *again = arenite_malloc(slab->slot_bytes);
     if (again != pointer) {
         _exit(3);
     }
-    slot->next = 0;
-    slot->tag = slab->tag;
+    slot_set_next(slot, &slot_end, 0);
     void *moved = arenite_realloc(pointer, 10);
     arenite_free(moved);
     slabs_expect_sound();
@@ -301,7 +299,7 @@ static void test_no_trace(void **state) {
         void *blocks[200];
         for (size_t i = 0; i < 200; i++) {
             blocks[i] = arenite_malloc(32);
-            assert_false(slab_looks_free(slab_at(blocks[i]), blocks[i]));
+            assert_false(slot_looks_free(blocks[i]));
         }
         for (size_t i = 0; i < 200; i++) {
             arenite_free(blocks[(i * 7) % 200]);

@@ -1,0 +1,323 @@
+/* cache.c - see cache.h.
+ * Layer: thread (includes slab and below). */
+#include "thread/cache.h"
+
+#include "os/report.h"
+#include "thread/remote.h"
+#include "thread/slabs.h"
+
+/* What a cache holds at most, and at least before it is full; what it takes from a slab at once. */
+#define LIMIT_ALL_BYTES ((size_t)512 * 1024)
+#define LIMIT_MOST_BYTES ((size_t)32 * 1024)
+#define LIMIT_MOST_SLOTS ((size_t)512)
+#define LIMIT_LEAST_BYTES ((size_t)1024)
+#define LIMIT_LEAST_SLOTS ((size_t)8)
+#define FILL_BYTES ((size_t)4096)
+/* In a row: much is freed at once. */
+#define FLUSHES_MANY 63
+
+static size_t slots_of(size_t class_index, size_t bytes, size_t most) {
+    size_t slots = bytes / class_bytes(class_index);
+    slots = slots < most ? slots : most;
+    return slots > 0 ? slots : 1;
+}
+
+static size_t least_limit(size_t class_index) {
+    return slots_of(class_index, LIMIT_LEAST_BYTES, LIMIT_LEAST_SLOTS);
+}
+
+/* Many threads share what a few may have. */
+static size_t most_limit(size_t class_index) {
+    size_t share = LIMIT_ALL_BYTES / (thread_count() + 1);
+    return slots_of(class_index, share < LIMIT_MOST_BYTES ? share : LIMIT_MOST_BYTES,
+                    LIMIT_MOST_SLOTS);
+}
+
+/* There are `count` slots in it now; its owner looks when so many more have come. */
+static void set_count(struct slot_list *cache, size_t count, size_t more) {
+    cache->top = (uint16_t)(count + more);
+    cache->until = (int32_t)more;
+}
+
+/* So many more than stay make it full. */
+static size_t room_of(const struct slot_list *cache, size_t count) {
+    return count < cache->limit ? (size_t)2 * cache->limit - count : cache->limit;
+}
+
+/* Slots of the active slab that are not in the cache, if they are fewer than `room` and it is to be
+ * known when that is none. Slots of other slabs in the cache make it seem fewer: then the look
+ * comes early. */
+static size_t room_until_unused(const struct slab *active, size_t count, size_t room) {
+    size_t live = slab_live(active), outside = live > count ? live - count : 0;
+    bool is_watched = active != &slab_none && active->own.floor == 0;
+    return is_watched && outside < room ? outside : room;
+}
+
+static void forget(struct slot_list *cache) {
+    cache->head = &slot_end;
+    set_count(cache, 0, room_of(cache, 0));
+}
+
+void caches_init(struct thread *thread) {
+    thread->secrets = slot_secrets;
+    for (size_t i = 0; i < SLAB_CLASSES; i++) {
+        thread->caches[i].limit = (i == 0 ? 1 : least_limit(i)) & 1023u;
+        forget(&thread->caches[i]);
+    }
+}
+
+/* ---- sending home ---------------------------------------------------------------------------- */
+
+static COLD void report(const struct slot *slot) {
+    report_misuse("corrupted list of free blocks: a freed block was written to", slot);
+}
+
+/* Its slab may be another's, or the depot's by now. */
+static void send_home(struct thread *thread, struct slab *slab, struct slot *slot) {
+    if (LIKELY(slab->owner == thread)) {
+        slabs_free(thread, slab, slot);
+    } else {
+        slot_mark_travelling(slot);
+        remote_free(thread, slab, slot);
+    }
+}
+
+/* Neighbours in a cache often lie in one slab. What follows a damaged slot is lost, as the slot
+ * itself is. */
+static void send_chain_home(struct thread *thread, struct slot *slot) {
+    struct slab *slab = &slab_none;
+    while (slot != &slot_end) {
+        if (UNLIKELY(!slot_is_intact(slot))) {
+            report(slot);
+            return;
+        }
+        struct slot *next = slot_next(slot);
+        if ((uintptr_t)slot - slab->start >= slab->span_bytes) {
+            slab = slab_at(slot);
+        }
+        send_home(thread, slab, slot);
+        slot = next;
+    }
+}
+
+/* Cuts the chain behind so many slots, one at least. Returns what was cut off. */
+static struct slot *cut(struct slot_list *cache, size_t keep) {
+    struct slot *last = cache->head;
+    while (--keep > 0 && slot_is_intact(last)) {
+        last = slot_next(last);
+    }
+    if (UNLIKELY(!slot_is_intact(last))) { /* damaged, or the end, which never looks intact */
+        forget(cache);
+        return last;
+    }
+    struct slot *rest = slot_next(last);
+    slot_set_next(last, &slot_end, slot_fresh_flag(last));
+    return rest;
+}
+
+static bool empty_cache(struct thread *thread, size_t class_index) {
+    struct slot_list *cache = &thread->caches[class_index];
+    struct slot *first = cache->head;
+    bool any = !slot_list_is_empty(cache);
+    forget(cache);
+    send_chain_home(thread, first);
+    return any;
+}
+
+bool caches_flush(struct thread *thread) {
+    bool any = false;
+    for (size_t i = 1; i < SLAB_CLASSES; i++) {
+        any |= empty_cache(thread, i);
+    }
+    return any;
+}
+
+/* Of all caches by turns, one at each fill and flush of another: one that was not used since its
+ * last turn goes home. */
+static void look_round(struct thread *thread, size_t busy) {
+    size_t turn = thread->cache_turn = (thread->cache_turn + 1) % SLAB_CLASSES;
+    struct slot_list *cache = &thread->caches[turn];
+    if (UNLIKELY(cache->until == thread->cache_seen[turn]) && turn != busy &&
+        !slot_list_is_empty(cache)) {
+        cache->limit = least_limit(turn) & 1023u;
+        empty_cache(thread, turn);
+    }
+    thread->cache_seen[turn] = cache->until;
+}
+
+/* ---- filling --------------------------------------------------------------------------------- */
+
+/* Moves the slab's list, or of a long one the first few. Returns how many. */
+static size_t move_slots(struct slab *slab, size_t few, struct slot **first) {
+    size_t count = slab->carved - slab_live(slab), left = few;
+    struct slot *last = slab->own.head, *rest = &slot_end;
+    *first = last;
+    if (count > few) {
+        while (--left > 0 && slot_is_intact(last)) {
+            last = slot_next(last);
+        }
+        if (LIKELY(slot_is_intact(last))) {
+            count = few;
+            rest = slot_next(last);
+            slot_set_next(last, &slot_end, slot_fresh_flag(last));
+        }
+    }
+    slab->own.head = rest;
+    slab->own.until += (int32_t)count;
+    return count;
+}
+
+/* What was sent home is wanted. */
+static void raise_limit(struct slot_list *cache, size_t class_index) {
+    size_t doubled = (size_t)2 * cache->limit, most = most_limit(class_index);
+    cache->limit = (doubled < most ? doubled : most) & 1023u;
+    cache->flushes = 0;
+}
+
+/* Takes a few slots from a slab of the class, which has some in its list. Its cache is empty. */
+static void fill(struct thread *thread, struct slab *slab) {
+    struct slot_list *cache = &thread->caches[slab->class_index];
+    size_t few = slots_of(slab->class_index, FILL_BYTES, LIMIT_MOST_SLOTS);
+    struct slot *first = &slot_end;
+    if (cache->flushes != 0) {
+        raise_limit(cache, slab->class_index);
+    }
+    size_t count = move_slots(slab, cache->limit > few ? cache->limit : few, &first);
+    set_count(cache, count, room_until_unused(slab, count, room_of(cache, count)));
+    compiler_fence();
+    cache->head = first;
+    look_round(thread, slab->class_index);
+}
+
+/* The newest slot's words were overwritten: all that the cache held is given up. */
+static COLD void report_damage(struct thread *thread, size_t class_index) {
+    struct slot_list *cache = &thread->caches[class_index];
+    report(cache->head);
+    forget(cache);
+}
+
+void *cache_alloc(struct thread *thread, size_t class_index) {
+    struct slot_list *cache = &thread->caches[class_index];
+    void *slot = slot_list_pop(cache, slot_secrets.mask);
+    if (UNLIKELY(slot != NULL)) {
+        return slot;
+    }
+    if (UNLIKELY(!slot_list_is_empty(cache))) {
+        report_damage(thread, class_index);
+    }
+    if (UNLIKELY(remote_has_mail(thread))) {
+        remote_collect(thread);
+    }
+    struct slab *slab = slabs_ready(thread, class_index);
+    if (slab == NULL) {
+        return NULL;
+    }
+    fill(thread, slab);
+    return slot_list_pop(cache, slot_secrets.mask);
+}
+
+/* ---- flushing -------------------------------------------------------------------------------- */
+
+static void flush(struct thread *thread, size_t class_index, size_t count) {
+    struct slot_list *cache = &thread->caches[class_index];
+    if (++cache->flushes == FLUSHES_MANY) {
+        cache->limit = least_limit(class_index) & 1023u;
+        cache->flushes = 1;
+    }
+    size_t keep = cache->limit < count ? cache->limit : count;
+    send_chain_home(thread, cut(cache, keep));
+    if (!slot_list_is_empty(cache)) {
+        size_t room = room_until_unused(thread->active[class_index], keep, cache->limit);
+        set_count(cache, keep, room > 0 ? room : 1);
+    }
+}
+
+/* Told when it is full, and when all slots of the active slab seem to be in it. */
+void cache_flush(struct thread *thread, size_t class_index) {
+    struct slot_list *cache = &thread->caches[class_index];
+    const struct slab *active = thread->active[class_index];
+    size_t count = cache_count(cache);
+    if (room_until_unused(active, count, 1) == 0) {
+        empty_cache(thread, class_index);
+    } else if (count < (size_t)2 * cache->limit) {
+        set_count(cache, count, room_of(cache, count));
+    } else {
+        flush(thread, class_index, count);
+    }
+    look_round(thread, class_index);
+}
+
+/* ---- looking --------------------------------------------------------------------------------- */
+
+/* Nothing is followed that does not lead into a slab from an intact slot. */
+READS_RACILY static bool cache_holds(const struct thread *thread, size_t class_index,
+                                     const struct slot *slot) {
+    const struct slot_list *cache = &thread->caches[class_index];
+    const struct slot *at = cache->head;
+    for (size_t left = cache->top; left > 0 && slab_at(at) != NULL; left--) {
+        if (at == slot) {
+            return true;
+        }
+        if (!slot_is_intact(at)) {
+            return false;
+        }
+        at = slot_next(at);
+    }
+    return false;
+}
+
+bool caches_hold(const struct slab *slab, const struct slot *slot) {
+    const struct thread *thread = thread_first();
+    while (thread != NULL && !cache_holds(thread, slab->class_index, slot)) {
+        thread = thread->next;
+    }
+    return thread != NULL;
+}
+
+READS_RACILY size_t cache_count_of(const struct thread *thread, size_t class_index) {
+    const struct slot_list *cache = &thread->caches[class_index];
+    int32_t count = cache->top - cache->until;
+    return count < 0 ? 0 : count > cache->top ? cache->top : (size_t)count;
+}
+
+static const struct slot *find_damage_in(const struct slot_list *cache, size_t *budget) {
+    for (const struct slot *at = cache->head; at != &slot_end && *budget != 0;
+         at = slot_next(at), (*budget)--) {
+        if (!slot_is_intact(at)) {
+            return at;
+        }
+    }
+    return NULL;
+}
+
+const struct slot *caches_find_damage(const struct thread *thread, size_t *budget) {
+    const struct slot *damage = NULL;
+    for (size_t i = 1; i < SLAB_CLASSES && damage == NULL && *budget != 0; i++) {
+        damage = find_damage_in(&thread->caches[i], budget);
+    }
+    return damage;
+}
+
+static const char *audit_cache(const struct thread *thread, size_t class_index) {
+    const struct slot_list *cache = &thread->caches[class_index];
+    size_t count = 0;
+    for (const struct slot *at = cache->head; at != &slot_end; at = slot_next(at)) {
+        const struct slab *slab = slab_at(at);
+        if (slab == NULL || slab->class_index != class_index || !slab_is_slot(slab, at) ||
+            !slot_is_intact(at)) {
+            return "a thread's cache holds something that is no cached slot of its class";
+        }
+        if (++count > cache_count(cache)) {
+            break;
+        }
+    }
+    return count == cache_count(cache) ? NULL : "a thread's cache does not hold what it counts";
+}
+
+const char *caches_audit(const struct thread *thread) {
+    const char *error = NULL;
+    for (size_t i = 1; i < SLAB_CLASSES && error == NULL; i++) {
+        error = audit_cache(thread, i);
+    }
+    return error;
+}

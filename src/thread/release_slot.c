@@ -1,0 +1,60 @@
+/* release_slot.c - the slow side of freeing a slot: into which list, and what is to be done then.
+ * Layer: thread (includes base, os, pages, slab). See thread.h. */
+#include "thread/operation.h"
+#include "thread/remote.h"
+#include "thread/slabs.h"
+
+#include "chunk/params.h"
+
+#include <string.h>
+
+static void look_at(struct thread *thread, struct slab *slab, const struct slot_list *list) {
+    if (list == &slab->own) {
+        slabs_look_at(thread, slab);
+    } else {
+        cache_flush(thread, slab->class_index);
+    }
+    if (UNLIKELY(slabs_wants_holes(thread))) {
+        slabs_make_holes(thread, false);
+    }
+}
+
+/* Where the thread puts a slot. Of another's slab it keeps it when it uses the class itself: where
+ * threads exchange blocks, each then lives on what it frees. NULL: the slot goes to its owner. */
+static struct slot_list *list_for(struct thread *thread, struct slab *slab) {
+    if (slab->owner == thread) {
+        return slab->list;
+    }
+    bool uses_class = thread->attached != 0 && thread->active[slab->class_index] != &slab_none;
+    return uses_class ? &thread->caches[slab->class_index] : NULL;
+}
+
+void thread_free_slot(struct slab *slab, void *memory) {
+    struct slot *slot = memory;
+    operation_event(THREAD_EVENT_FREE, memory, 0);
+    bool outermost = operation_enter();
+    if (UNLIKELY(params.perturb != 0)) {
+        memset(slot, params.perturb, slab->slot_bytes);
+    }
+    struct thread *thread = outermost ? thread_attach() : thread_own;
+    struct slot_list *list = outermost ? list_for(thread, slab) : NULL;
+    if (list != NULL) {
+        if (slot_list_push(list, slot, &slot_secrets)) {
+            look_at(thread, slab, list);
+        }
+    } else {
+        slot_mark_travelling(slot);
+        if (outermost) {
+            remote_free(thread, slab, slot);
+        } else {
+            remote_free_reentrant(slab, slot);
+        }
+    }
+    operation_leave();
+}
+
+void thread_look_at(struct slab *slab) {
+    operation_enter();
+    look_at(slab->owner, slab, slab->list);
+    operation_leave();
+}
