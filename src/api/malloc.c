@@ -129,12 +129,13 @@ void entry_free_for(void *memory, const void *caller) {
     entry_free_found(&block);
 }
 
-/* A slot of another's slab stays with a thread that uses the class itself and has room for it:
- * where threads exchange blocks, each lives on what it frees. */
+/* A larger slot of another's slab stays with a thread that uses the class itself and has room for
+ * it: where threads exchange blocks, each lives on what it frees. */
 INLINE bool keep_foreign(const struct slab *slab, struct slot *slot) {
     struct thread *thread = thread_current;
     struct slot_list *cache = &thread->caches[slab->class_index];
-    if (thread->active[slab->class_index] == &slab_none || cache->until < 2) {
+    if (slab->class_index < CACHE_FOREIGN_FIRST || cache->until < 2 ||
+        thread->active[slab->class_index] == &slab_none) {
         return false;
     }
     slot_list_push(cache, slot, &slot_secrets);

@@ -205,7 +205,7 @@ void *cache_alloc(struct thread *thread, size_t class_index) {
     if (UNLIKELY(!slot_list_is_empty(cache))) {
         report_damage(thread, class_index);
     }
-    if (UNLIKELY(remote_has_mail(thread))) {
+    if (!slab_is_ready(thread->active[class_index]) && UNLIKELY(remote_has_mail(thread))) {
         remote_collect(thread);
     }
     struct slab *slab = slabs_ready(thread, class_index);

@@ -17,8 +17,9 @@
  * when it must be filled again after that, the limit doubles: those would have been wanted. After
  * many flushes in a row, when a program lets go of much at once, the limit is what it was at first.
  *
- * A slot of another thread's slab stays in the cache, too, of a thread that uses its class: threads
- * that exchange blocks then live on what they free, and nothing waits for an owner that sleeps.
+ * A larger slot of another thread's slab stays in the cache, too, of a thread that uses its class:
+ * threads that exchange blocks then live on what they free, and nothing waits for an owner that
+ * sleeps. Small ones go home in batches, or all that a thread frees would soon be others'.
  *
  * I1: what is in a cache belongs to its class; whose slab it lies in does not matter.
  * I2: the number of slots in a cache is top - until.
@@ -29,6 +30,8 @@
 #include "slab/slab.h"
 
 struct thread;
+
+#define CACHE_FOREIGN_FIRST SLAB_SMALL_CLASSES
 
 INLINE size_t cache_count(const struct slot_list *cache) {
     return (size_t)(cache->top - cache->until);

@@ -19,13 +19,13 @@ static void look_at(struct thread *thread, struct slab *slab, const struct slot_
     }
 }
 
-/* Where the thread puts a slot. Of another's slab it keeps it when it uses the class itself: where
- * threads exchange blocks, each then lives on what it frees. NULL: the slot goes to its owner. */
+/* Where the thread puts a slot. NULL: it goes to its owner. */
 static struct slot_list *list_for(struct thread *thread, struct slab *slab) {
     if (slab->owner == thread) {
         return slab->list;
     }
-    bool uses_class = thread->attached != 0 && thread->active[slab->class_index] != &slab_none;
+    bool uses_class = thread->attached != 0 && slab->class_index >= CACHE_FOREIGN_FIRST &&
+                      thread->active[slab->class_index] != &slab_none;
     return uses_class ? &thread->caches[slab->class_index] : NULL;
 }
 

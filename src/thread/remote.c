@@ -109,15 +109,25 @@ static struct outgoing *batch_for(struct thread *thread, struct thread *owner) {
     return batch;
 }
 
+/* Whether the owner has left much uncollected for a while. Who sees it first notes when. */
+static bool owner_sleeps(struct thread *owner) {
+    uint32_t now_ms = (uint32_t)(os_clock_ns() / 1000000) | 1;
+    uint32_t since_ms = __atomic_load_n(&owner->waiting_since_ms, __ATOMIC_RELAXED);
+    if (since_ms == 0) {
+        __atomic_store_n(&owner->waiting_since_ms, now_ms, __ATOMIC_RELAXED);
+    }
+    return since_ms != 0 && now_ms - since_ms > REMOTE_SLEEP_MS;
+}
+
 /* An owner that sleeps does not collect: what waits for it beyond a bound waits without the whole
  * pages inside of large slots. Nobody else may touch a slot on its way. */
-static void drop_pages(const struct thread *owner, const struct slab *slab, struct slot *slot) {
+static void drop_pages(struct thread *owner, const struct slab *slab, struct slot *slot) {
     size_t page = os_page_bytes();
     uintptr_t first = align_up((uintptr_t)(slot + 1), page);
     uintptr_t end = align_down((uintptr_t)slot + slab->slot_bytes, page);
     size_t waiting = is_depots(owner) ? 0 : __atomic_load_n(&owner->inbox_bytes, __ATOMIC_RELAXED);
     bool is_much = waiting > REMOTE_WAITING_BYTES && waiting <= SIZE_MAX / 2; /* not below 0 */
-    if (is_much && first < end) {
+    if (is_much && first < end && owner_sleeps(owner)) {
         (void)os_purge((void *)first, end - first);
     }
 }
@@ -172,6 +182,7 @@ static void free_chain(struct thread *thread, struct slot *slot, struct slot **f
         slot = next;
     }
     __atomic_sub_fetch(&thread->inbox_bytes, bytes, __ATOMIC_RELAXED);
+    __atomic_store_n(&thread->waiting_since_ms, 0, __ATOMIC_RELAXED);
 }
 
 static void send_chain(struct slot *slot) {
@@ -229,6 +240,7 @@ void remote_close(struct thread *thread) {
 void remote_abandon(struct thread *thread) {
     thread->inbox = REMOTE_CLOSED;
     thread->inbox_bytes = 0;
+    thread->waiting_since_ms = 0;
     for (size_t way = 0; way < OUTGOING_WAYS; way++) {
         thread->outgoing[way] = (struct outgoing){NULL, NULL, NULL, 0};
     }

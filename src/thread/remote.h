@@ -35,6 +35,7 @@
 #define REMOTE_CLOSED ((struct slot *)1)
 /* What may wait in an inbox with all its pages, and from which size on slots wait without. */
 #define REMOTE_WAITING_BYTES ((size_t)1024 * 1024)
+#define REMOTE_SLEEP_MS 20u
 #define REMOTE_LARGE_BYTES ((size_t)8 * 1024)
 
 /* Slots that a handler could send to nobody: their slab is the depot's, whose lock may be held by

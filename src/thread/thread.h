@@ -81,6 +81,8 @@ struct thread {
     /* Written by others. */
     CACHE_ALIGNED struct slot *inbox; /* slots of ours that others freed, or REMOTE_CLOSED */
     size_t inbox_bytes; /* of these, counted after they came: may be below 0 for a moment */
+    uint32_t
+        waiting_since_ms; /* when a sender saw much of it; 0: nobody has since it was emptied */
 };
 
 _Static_assert(offsetof(struct thread, caches) == 0 && SLOT_LIST_SHIFT == SLAB_STEP_SHIFT,

@@ -218,15 +218,15 @@ static void test_foreign(void **state) {
     (void)state;
     struct thread *owner = thread_create(), *user = thread_create();
     thread_switch(owner);
-    take_of(304, 8);
+    take_of(1500, 8);
     const struct slab *slab = slab_at(blocks[0]);
     thread_switch(user);
     arenite_free(blocks[0]);
     assert_true(slot_is_travelling(blocks[0])); /* it does not use the class yet */
-    void *own = arenite_malloc(304);
+    void *own = arenite_malloc(1500);
     arenite_free(blocks[1]);
     assert_false(slot_is_travelling(blocks[1]));
-    assert_ptr_equal(arenite_malloc(304), blocks[1]);
+    assert_ptr_equal(arenite_malloc(1500), blocks[1]);
     assert_ptr_equal(slab->owner, owner);
     for (size_t i = 1; i < 4; i++) {
         arenite_free(blocks[i]);
@@ -247,9 +247,9 @@ static void test_foreign(void **state) {
 
 /* The block lies in another thread's cache when its slab's owner frees it once more. */
 static void free_again_after_another(void) {
-    void *block = arenite_malloc(304);
+    void *block = arenite_malloc(1500);
     struct thread *self = thread_switch(thread_create());
-    (void)arenite_malloc(304);
+    (void)arenite_malloc(1500);
     arenite_free(block);
     thread_switch(self);
     arenite_free(block);
