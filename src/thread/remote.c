@@ -127,7 +127,8 @@ static void drop_pages(struct thread *owner, const struct slab *slab, struct slo
     uintptr_t end = align_down((uintptr_t)slot + slab->slot_bytes, page);
     size_t waiting = is_depots(owner) ? 0 : __atomic_load_n(&owner->inbox_bytes, __ATOMIC_RELAXED);
     bool is_much = waiting > REMOTE_WAITING_BYTES && waiting <= SIZE_MAX / 2; /* not below 0 */
-    if (is_much && first < end && owner_sleeps(owner)) {
+    bool is_too_much = is_much && (waiting > REMOTE_WAITING_MOST_BYTES || owner_sleeps(owner));
+    if (is_too_much && first < end) {
         (void)os_purge((void *)first, end - first);
     }
 }

@@ -24,8 +24,9 @@
  * depot's lock orders every change of owner.
  * I1: a slot is in its slab's list, or live, or in exactly one batch or inbox.
  * I2: at most OUTGOING_WAYS * REMOTE_BATCH_BYTES wait in one thread's batches.
- * I3: beyond REMOTE_WAITING_BYTES, slots of REMOTE_LARGE_BYTES and more wait in an inbox without
- *     the whole pages inside of them. */
+ * I3: beyond REMOTE_WAITING_BYTES that were left for REMOTE_SLEEP_MS, and beyond
+ *     REMOTE_WAITING_MOST_BYTES at once, slots of REMOTE_LARGE_BYTES and more wait in an inbox
+ *     without the whole pages inside of them. */
 #ifndef ARENITE_THREAD_REMOTE_H
 #define ARENITE_THREAD_REMOTE_H
 
@@ -35,6 +36,7 @@
 #define REMOTE_CLOSED ((struct slot *)1)
 /* What may wait in an inbox with all its pages, and from which size on slots wait without. */
 #define REMOTE_WAITING_BYTES ((size_t)1024 * 1024)
+#define REMOTE_WAITING_MOST_BYTES ((size_t)32 * 1024 * 1024)
 #define REMOTE_SLEEP_MS 20u
 #define REMOTE_LARGE_BYTES ((size_t)8 * 1024)
 
