@@ -8,7 +8,7 @@
  *
  *   | guard | colour | slot 0 | slot 1 | ...            | slot n-1 | slack |
  *
- * The guard slot at the start is never handed out; it ends the free list (slab.h). Slots start at a
+ * The guard slot at the start is never handed out; it stays zero (slab.h). Slots start at a
  * multiple of the largest power of two that divides their size, so a class that is a multiple of
  * an alignment serves that alignment. What is left over is spread in front of the slots, a
  * different part of it in each slab (the colour), so that equal slots of different slabs do not

@@ -82,12 +82,17 @@ static void send_home(struct thread *thread, struct slab *slab, struct slot *slo
     }
 }
 
+/* Neither its links nor its tag were written to. */
+static bool is_whole(const struct slot *slot) {
+    return slot_is_intact(slot) && slot_tag_is_right(slot);
+}
+
 /* Neighbours in a cache often lie in one slab. What follows a damaged slot is lost, as the slot
  * itself is. */
 static void send_chain_home(struct thread *thread, struct slot *slot) {
     struct slab *slab = &slab_none;
     while (slot != &slot_end) {
-        if (UNLIKELY(!slot_is_intact(slot))) {
+        if (UNLIKELY(!is_whole(slot))) {
             report(slot);
             return;
         }
@@ -283,7 +288,7 @@ READS_RACILY size_t cache_count_of(const struct thread *thread, size_t class_ind
 static const struct slot *find_damage_in(const struct slot_list *cache, size_t *budget) {
     for (const struct slot *at = cache->head; at != &slot_end && *budget != 0;
          at = slot_next(at), (*budget)--) {
-        if (!slot_is_intact(at)) {
+        if (!is_whole(at)) {
             return at;
         }
     }

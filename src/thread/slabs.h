@@ -13,6 +13,9 @@
  * slab takes its place at once; a program that replaces blocks in a full heap then comes here once
  * in many frees and in no allocation.
  *
+ * In front lie the thread's caches (cache.h), which take the active slab's list as a whole; what is
+ * freed into a full slab or the active one comes here only when a cache is full.
+ *
  * An allocation that finds its active slab used up carves more of it, collects what other threads
  * freed, and else takes, in this order: the fullest partial slab of the class, the spare slab
  * emptied last (its pages are resident and warm), one from the depot, a fresh granule.

@@ -196,6 +196,14 @@ static void overwrite_before_flush(void) {
     }
 }
 
+/* Handing out does not look at the tag; going home does. */
+static void overwrite_tag(void) {
+    take(3);
+    give(3);
+    memset((char *)blocks[1] + 4, 'A', 4);
+    slabs_send_home();
+}
+
 static void free_cached_again(void) {
     take(3);
     give(3);
@@ -205,7 +213,8 @@ static void free_cached_again(void) {
 static void test_misuse(void **state) {
     (void)state;
     static void (*const misuses[])(void) = {overwrite_cached, overwrite_deeper,
-                                            overwrite_before_flush, free_cached_again};
+                                            overwrite_before_flush, overwrite_tag,
+                                            free_cached_again};
     for (size_t i = 0; i < sizeof misuses / sizeof misuses[0]; i++) {
         struct child_result child = child_run(misuses[i]);
         assert_int_equal(child.signal, SIGABRT);
