@@ -8,6 +8,16 @@ foreach(layer IN LISTS ARENITE_LIBRARY_LAYERS)
     list(APPEND ARENITE_LIBRARY_SOURCES ${layer_sources})
 endforeach()
 
+# What only reports, audits and settings call comes last and small: the kernel maps a file's pages
+# in runs of 64 KiB, and most processes never need these.
+set(ARENITE_RARE_SOURCES ${ARENITE_LIBRARY_SOURCES})
+list(FILTER ARENITE_RARE_SOURCES INCLUDE REGEX
+    "/(cgroup|format|[a-z_]*audit[a-z_]*|ledger|mall[a-z]+_?(opt|info|stats)|option_[a-z]+|stat[a-z_]+|describe|foreign|walk[a-z_]*)\\.c$")
+list(REMOVE_ITEM ARENITE_LIBRARY_SOURCES ${ARENITE_RARE_SOURCES})
+list(APPEND ARENITE_LIBRARY_SOURCES ${ARENITE_RARE_SOURCES})
+set_source_files_properties(${ARENITE_RARE_SOURCES} PROPERTIES COMPILE_OPTIONS
+    $<$<CONFIG:Release>:-Os>)
+
 # Objects of one flavour: arenite_objects(shared ARENITE_SHARED=1)
 function(arenite_objects flavour definition)
     add_library(arenite_${flavour}_objects OBJECT EXCLUDE_FROM_ALL ${ARENITE_LIBRARY_SOURCES})

@@ -104,15 +104,18 @@ static bool audit_queued(struct walk *walk, const struct walk_thread *at, void *
            walk_fail(walk, "the slots on their way do not add up to their counters", at->address);
 }
 
+/* Of what the caller itself keeps. */
+static const char *audit_caller(const struct thread *thread) {
+    const char *error = thread->attached != 0 ? slabs_audit(thread) : NULL;
+    return error == NULL && thread->medium != NULL ? medium_audit(thread->medium) : error;
+}
+
 /* What the records say is checked first: only then may the lists be followed. */
 bool audit_slabs(struct walk *walk) {
     if (!walk_slabs(walk, audit_slab, NULL) || !walk_threads(walk, audit_queued, NULL)) {
         return false;
     }
-    const char *error = slabs_audit(thread_own);
-    if (error == NULL && thread_own->medium != NULL) {
-        error = medium_audit(thread_own->medium);
-    }
+    const char *error = audit_caller(thread_own);
     if (error == NULL) {
         error = depot_audit();
     }

@@ -10,7 +10,7 @@
  * waited for. */
 INLINE bool operation_enter(void) {
     bool outermost = thread_depth++ == 0;
-    thread_current = &thread_busy;
+    thread_current = &thread_none;
     compiler_fence();
     return outermost;
 }
@@ -26,7 +26,7 @@ INLINE void operation_leave(void) {
 /* Tells the listener of a detoured thread. */
 COLD void operation_tell(enum thread_event event, void *memory, size_t bytes);
 INLINE void operation_event(enum thread_event event, void *memory, size_t bytes) {
-    if (UNLIKELY(thread_current == &thread_detoured)) {
+    if (UNLIKELY(thread_current == &thread_none)) {
         operation_tell(event, memory, bytes);
     }
 }

@@ -10,18 +10,27 @@
 #include "thread/remote.h"
 #include "thread/slabs.h"
 
+/* What the thread itself keeps. */
+static struct reclaimed empty_thread(struct thread *thread) {
+    struct reclaimed reclaimed = {false, false};
+    if (thread->attached != 0) {
+        remote_flush(thread);
+        reclaimed.any |= remote_collect(thread);
+        reclaimed.any |= thread_flush_medium(thread);
+        reclaimed.pages |= large_release(thread);
+        reclaimed.any |= slabs_trim(thread);
+    }
+    return reclaimed;
+}
+
 /* Pages between slots in use: of the thread's slabs, which go to the depot, and of all there. */
 static bool give_back_slabs(struct thread *thread) {
-    bool given = slabs_make_holes(thread, true);
+    bool given = thread->attached != 0 && slabs_make_holes(thread, true);
     return (thread->attached != 0 && depot_make_holes(thread)) || given;
 }
 
 struct reclaimed thread_reclaim(struct thread *thread, size_t pad_bytes) {
-    remote_flush(thread);
-    struct reclaimed reclaimed = {.any = remote_collect(thread)};
-    reclaimed.any |= thread_flush_medium(thread);
-    reclaimed.pages |= large_release(thread);
-    reclaimed.any |= slabs_trim(thread);
+    struct reclaimed reclaimed = empty_thread(thread);
     reclaimed.any |= depot_trim();
     reclaimed.pages |= give_back_slabs(thread);
     reclaimed.pages |= page_heap_purge(0) != 0;

@@ -24,24 +24,17 @@
 _Static_assert(SLAB_CLASSES == 108, "an entry for each class");
 #define NO_SLOTS \
     { .head = &slot_end }
-#define NO_CACHES \
-    { SIXTY_FOUR(NO_SLOTS), FORTY(NO_SLOTS), FOUR(NO_SLOTS) }
-#define NO_SLABS \
-    { SIXTY_FOUR(&slab_none), FORTY(&slab_none), FOUR(&slab_none) }
 
-#define OWNS_NOTHING(name) \
-    { .caches = NO_CACHES, .active = NO_SLABS, .inbox = REMOTE_CLOSED, .view = &(name) }
-
-struct thread thread_none = OWNS_NOTHING(thread_none);
-struct thread thread_gone = {
-    .caches = NO_CACHES,
-    .active = NO_SLABS,
+struct thread thread_none = {
+    .caches = {SIXTY_FOUR(NO_SLOTS), FORTY(NO_SLOTS), FOUR(NO_SLOTS)},
     .inbox = REMOTE_CLOSED,
-    .view = &thread_gone,
+    .view = &thread_none,
+};
+struct thread thread_gone = {
+    .inbox = REMOTE_CLOSED,
+    .view = &thread_none,
     .has_lists = true,
 };
-struct thread thread_busy = OWNS_NOTHING(thread_busy);
-struct thread thread_detoured = OWNS_NOTHING(thread_detoured);
 THREAD_LOCAL struct thread *thread_current = &thread_none;
 THREAD_LOCAL struct thread *thread_own = &thread_none;
 void (*thread_listener)(enum thread_event event, void *memory, size_t bytes);
@@ -113,7 +106,7 @@ static void join_arena(struct thread *thread) {
     thread->arena = first_arena();
     thread->attached = 1;
     __atomic_add_fetch(&attached_count, 1, __ATOMIC_RELAXED);
-    thread->view = params.slabs && params.perturb != 0 ? &thread_detoured : thread;
+    thread->view = params.slabs && params.perturb != 0 ? &thread_none : thread;
     slabs_init(thread);
     remote_open(thread);
     thread->has_lists = false;
@@ -162,7 +155,7 @@ struct thread *thread_switch(struct thread *thread) {
 
 void thread_detour(struct thread *thread, bool on) {
     operation_enter();
-    __atomic_store_n(&thread->view, on ? &thread_detoured : thread, __ATOMIC_RELAXED);
+    __atomic_store_n(&thread->view, on ? &thread_none : thread, __ATOMIC_RELAXED);
     operation_leave();
 }
 
@@ -172,8 +165,12 @@ void thread_detour_all(bool on) {
     }
 }
 
+bool thread_is_detoured(const struct thread *thread) {
+    return thread->attached != 0 && __atomic_load_n(&thread->view, __ATOMIC_RELAXED) != thread;
+}
+
 void operation_tell(enum thread_event event, void *memory, size_t bytes) {
-    if (thread_listener != NULL) {
+    if (thread_listener != NULL && thread_depth == 0 && thread_is_detoured(thread_own)) {
         thread_listener(event, memory, bytes);
     }
 }

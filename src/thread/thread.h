@@ -6,13 +6,12 @@
  * points to a static state whose lists are empty and closed, so that both fast paths miss and
  * nothing has to be tested for. States are records of the library, reused, never unmapped.
  *
- *   thread_current --> thread_none    before the first slow operation
+ *   thread_current --> thread_none    before the first slow operation, during each, after the end
  *                  --> own state      attached
- *                  --> thread_gone    after the end: served from an arena, without lists
  *
- * During a slow operation thread_current leads to thread_busy, and while a thread is detoured to
- * thread_detoured: two more static states that own nothing, so that both fast paths miss there too.
- * thread_own keeps the real one; its `view` is what the thread returns to.
+ * It leads to thread_none also while a thread is detoured: both fast paths miss there. thread_own
+ * keeps the real state, thread_none before the first and thread_gone after the end (then the thread
+ * is served from an arena, without lists); its `view` is where thread_current returns to.
  *
  * A state is a handle: thread_switch lets one kernel thread act as any of several states in turn.
  *
@@ -72,7 +71,7 @@ struct thread {
     int32_t id; /* kernel thread id of the last owner */
     uint32_t attached;
     bool has_lists;      /* opened, or never to be: nothing is left for thread_attach to do */
-    struct thread *view; /* where fast paths look: this state, or thread_detoured */
+    struct thread *view; /* where fast paths look: this state, or thread_none */
     struct slab *active[SLAB_CLASSES]; /* never NULL: &slab_none where there is none */
     struct list partial[SLAB_CLASSES][SLAB_GROUPS];
     size_t cache_turn;                /* of the last cache that was looked at in passing */
@@ -90,8 +89,6 @@ _Static_assert(offsetof(struct thread, caches) == 0 && SLOT_LIST_SHIFT == SLAB_S
 
 extern struct thread thread_none;
 extern struct thread thread_gone;
-extern struct thread thread_busy;
-extern struct thread thread_detoured;
 extern THREAD_LOCAL struct thread *thread_current; /* for fast paths */
 extern THREAD_LOCAL struct thread *thread_own;     /* for slow operations */
 extern THREAD_LOCAL uint32_t thread_depth;
@@ -125,6 +122,7 @@ struct thread *thread_switch(struct thread *thread);
 void thread_detour(struct thread *thread, bool on);
 /* The same for every thread that there is; new ones are detoured while params.perturb is set. */
 void thread_detour_all(bool on);
+bool thread_is_detoured(const struct thread *thread);
 
 /* What a detoured thread did: the blocks its calls returned and freed. */
 enum thread_event {
