@@ -154,11 +154,22 @@ static bool is_guard_whole(const struct slab *slab) {
     return is_all_zero(slab->start, slab->origin - slab->start);
 }
 
+/* What lies behind the last carved slot, as far as a short overflow of that one reaches. */
+#define LOOK_BEHIND_BYTES ((size_t)64)
+static bool is_rest_whole(const struct slab *slab) {
+    uintptr_t rest = slab->origin + slab_carved_bytes(slab);
+    size_t bytes = slab->slot_bytes < LOOK_BEHIND_BYTES ? slab->slot_bytes : LOOK_BEHIND_BYTES;
+    return !slab->is_zero || !slab_can_carve(slab) || is_all_zero(rest, bytes);
+}
+
 const struct slot *slab_find_damage(const struct slab *slab, size_t *budget) {
     const struct slot *guard = (const struct slot *)slab->start;
     uint32_t free_slots = 0;
     if (!is_guard_whole(slab)) {
         return guard;
+    }
+    if (!is_rest_whole(slab)) {
+        return (const struct slot *)(slab->origin + slab_carved_bytes(slab));
     }
     for (const struct slot *at = slab->own.head; at != &slot_end; at = slot_next(at)) {
         if (!is_list_slot(slab, at) || (slot_is_fresh(at) && !is_truly_fresh(slab, at))) {

@@ -91,16 +91,18 @@ static bool is_whole(const struct slot *slot) {
  * itself is. */
 static void send_chain_home(struct thread *thread, struct slot *slot) {
     struct slab *slab = &slab_none;
+    const struct slot *before = slot;
     while (slot != &slot_end) {
-        if (UNLIKELY(!is_whole(slot))) {
-            report(slot);
-            return;
-        }
-        struct slot *next = slot_next(slot);
         if ((uintptr_t)slot - slab->start >= slab->span_bytes) {
             slab = slab_at(slot);
         }
+        if (UNLIKELY(slab == NULL || !is_whole(slot))) {
+            report(slab == NULL ? before : slot);
+            return;
+        }
+        struct slot *next = slot_next(slot);
         send_home(thread, slab, slot);
+        before = slot;
         slot = next;
     }
 }
@@ -286,11 +288,16 @@ READS_RACILY size_t cache_count_of(const struct thread *thread, size_t class_ind
 }
 
 static const struct slot *find_damage_in(const struct slot_list *cache, size_t *budget) {
-    for (const struct slot *at = cache->head; at != &slot_end && *budget != 0;
-         at = slot_next(at), (*budget)--) {
+    const struct slot *before = cache->head;
+    for (const struct slot *at = before; at != &slot_end && *budget != 0; (*budget)--) {
+        if (slab_at(at) == NULL) {
+            return before;
+        }
         if (!is_whole(at)) {
             return at;
         }
+        before = at;
+        at = slot_next(at);
     }
     return NULL;
 }

@@ -5,6 +5,7 @@
 #include "child.h"
 #include "slab/depot.h"
 #include "support_slabs.h"
+#include "thread/cache.h"
 #include "thread/operation.h"
 #include "thread/remote.h"
 #include "thread/slabs.h"
@@ -251,6 +252,57 @@ static void overwrite_travelling(void *pointer) {
     use_class(pointer);
 }
 
+/* The upper half of a link alone: it leads to where nothing is. */
+static void mislead_and_flush(void *pointer) {
+    arenite_free(pointer);
+    memset((char *)pointer + sizeof(struct slot) - 4, 'x', 4);
+    operation_enter();
+    caches_flush(thread_own);
+    operation_leave();
+}
+
+static void test_misled(void **state) {
+    (void)state;
+    void *block = arenite_malloc(80);
+    if (sizeof(void *) == sizeof(uint64_t)) {
+        dies(mislead_and_flush, block);
+    }
+    arenite_free(block);
+}
+
+static void expect_damage_at(void *pointer) {
+    size_t budget = 1000;
+    operation_enter();
+    const void *damage = slabs_find_damage(thread_own, &budget);
+    operation_leave();
+    _exit(damage == pointer ? 0 : 3);
+}
+
+static void mislead_and_look(void *pointer) {
+    arenite_free(pointer);
+    memset((char *)pointer + sizeof(struct slot) - 4, 'x', 4);
+    expect_damage_at(pointer);
+}
+
+/* Behind the last carved slot, which a large slot's overflow hits. */
+static void overflow_and_look(void *pointer) {
+    struct slab *slab = slab_at(pointer);
+    char *behind = (char *)slab->origin + slab_carved_bytes(slab);
+    behind[7] = 1;
+    expect_damage_at(behind);
+}
+
+static void test_last_look(void **state) {
+    (void)state;
+    void *small = arenite_malloc(80), *large = arenite_malloc(20000);
+    if (sizeof(void *) == sizeof(uint64_t)) {
+        lives(mislead_and_look, small);
+    }
+    lives(overflow_and_look, large);
+    arenite_free(large);
+    arenite_free(small);
+}
+
 static void test_damage(void **state) {
     (void)state;
     static const size_t sizes[] = {16, 48, 500, 1024};
@@ -320,6 +372,7 @@ int main(void) {
         cmocka_unit_test(test_double_free), cmocka_unit_test(test_owner_is_gone),
         cmocka_unit_test(test_no_block),    cmocka_unit_test(test_damage),
         cmocka_unit_test(test_imitation),   cmocka_unit_test(test_no_trace),
+        cmocka_unit_test(test_misled),      cmocka_unit_test(test_last_look),
     };
     return cmocka_run_group_tests(tests, begin, NULL);
 }
