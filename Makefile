@@ -8,7 +8,7 @@ PYTHON   ?= $(firstword $(wildcard /usr/bin/python3) python3)
 WORKLOAD := env PYTHONMALLOC=malloc $(PYTHON) bench/python_objects.py
 
 .DEFAULT_GOAL := all
-.PHONY: nochecks all run test test-programs prefixed dev asan tsan i386 tidy format bench bench-model install clean help \
+.PHONY: nochecks all run test test-programs misuse prefixed dev asan tsan i386 tidy format bench bench-model install clean help \
         setup
 
 all: ## release build: build/libarenite.so, build/libarenite.a, build/arenite
@@ -34,6 +34,11 @@ test-programs: setup ## the bigger suite of real programs (node, java, redis, Po
 nochecks: ## build/nochecks/libarenite.so: without misuse checks, to see what they cost
 	@cmake --preset nochecks >/dev/null
 	@cmake --build build/nochecks -j $(JOBS)
+
+misuse: all ## 116 small wrong programs: how many each allocator catches
+	@cmake --build build -j $(JOBS) --target misuse
+	@tests/misuse/run build/tests/misuse/misuse --peers \
+		default=build/libarenite.so ptmalloc=build/libarenite.so,profile=ptmalloc
 
 prefixed: all ## build/libarenite-prefixed.a: arenite_malloc and friends, beside another malloc
 	@cmake --build build -j $(JOBS) --target prefixed

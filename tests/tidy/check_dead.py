@@ -21,6 +21,7 @@ BUILT_FOLDERS = {
     "tests/preload/*.c": "tests/functions.cmake", "tests/preload/*.cc": "tests/functions.cmake",
     "tests/static/*.c": "tests/functions.cmake", "tests/static/*.cc": "tests/functions.cmake",
     "tests/stress/*.c": "tests/functions.cmake", "tests/fault/*.c": "tests/functions.cmake",
+    "tests/misuse/*.c": "tests/evidence.cmake", "tests/misuse/*.cc": "tests/evidence.cmake",
     "bench/programs/*.c": "bench/run",
 }
 # Scripts that are found by folder, not by name.

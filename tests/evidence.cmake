@@ -1,0 +1,22 @@
+# What is said of the library against misuse and time, as tests: see docs/reliability.md.
+
+find_package(Threads REQUIRED)
+
+# ---- misuse ----
+
+file(GLOB misuse_sources CONFIGURE_DEPENDS misuse/*.c misuse/*.cc)
+add_outside_program(misuse "${misuse_sources}")
+set_target_properties(misuse PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/misuse)
+
+# All double and invalid frees end in a line that names the pointer, under either engine.
+function(add_misuse_test profile least)
+    add_test(NAME evidence.misuse.${profile} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/misuse/run
+        $<TARGET_FILE:misuse> "--least" "double free=15" "--least" "invalid free=21"
+        "--least" "all=${least}"
+        "${profile}=$<TARGET_FILE:arenite_shared>,profile=${profile}")
+    set_tests_properties(evidence.misuse.${profile} PROPERTIES
+        LABELS evidence TIMEOUT ${ARENITE_TEST_SECONDS})
+endfunction()
+
+add_misuse_test(default 80)
+add_misuse_test(ptmalloc 80)
