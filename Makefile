@@ -8,7 +8,7 @@ PYTHON   ?= $(firstword $(wildcard /usr/bin/python3) python3)
 WORKLOAD := env PYTHONMALLOC=malloc $(PYTHON) bench/python_objects.py
 
 .DEFAULT_GOAL := all
-.PHONY: nochecks all run test test-programs misuse prefixed dev asan tsan i386 tidy format bench bench-model install clean help \
+.PHONY: nochecks all run test test-programs misuse attack prefixed dev asan tsan i386 tidy format bench bench-model install clean help \
         setup
 
 all: ## release build: build/libarenite.so, build/libarenite.a, build/arenite
@@ -39,6 +39,11 @@ misuse: all ## 116 small wrong programs: how many each allocator catches
 	@cmake --build build -j $(JOBS) --target misuse
 	@tests/misuse/run build/tests/misuse/misuse --peers \
 		default=build/libarenite.so ptmalloc=build/libarenite.so,profile=ptmalloc
+
+attack: all ## 10,000 random programs with one bug each: how many let an attacker into the heap
+	@cmake --build build -j $(JOBS) --target attack
+	@ARENITE_TEST_SEEDS=$${ARENITE_TEST_SEEDS:-10000} tests/attack/run build/tests/attack/attack \
+		--peers default=build/libarenite.so ptmalloc=build/libarenite.so,profile=ptmalloc
 
 prefixed: all ## build/libarenite-prefixed.a: arenite_malloc and friends, beside another malloc
 	@cmake --build build -j $(JOBS) --target prefixed

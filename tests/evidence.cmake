@@ -20,3 +20,12 @@ endfunction()
 
 add_misuse_test(default 80)
 add_misuse_test(ptmalloc 80)
+
+# ---- attacks ----
+
+file(GLOB attack_sources CONFIGURE_DEPENDS attack/*.c)
+add_outside_program(attack "${attack_sources}")
+set_target_properties(attack PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/attack)
+add_test(NAME evidence.attack COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/attack/run
+    $<TARGET_FILE:attack> --strict "default=$<TARGET_FILE:arenite_shared>")
+set_tests_properties(evidence.attack PROPERTIES LABELS evidence TIMEOUT ${ARENITE_TEST_SECONDS})

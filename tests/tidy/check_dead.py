@@ -22,6 +22,7 @@ BUILT_FOLDERS = {
     "tests/static/*.c": "tests/functions.cmake", "tests/static/*.cc": "tests/functions.cmake",
     "tests/stress/*.c": "tests/functions.cmake", "tests/fault/*.c": "tests/functions.cmake",
     "tests/misuse/*.c": "tests/evidence.cmake", "tests/misuse/*.cc": "tests/evidence.cmake",
+    "tests/attack/*.c": "tests/evidence.cmake",
     "bench/programs/*.c": "bench/run",
 }
 # Scripts that are found by folder, not by name.
