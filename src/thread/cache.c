@@ -6,13 +6,14 @@
 #include "thread/remote.h"
 #include "thread/slabs.h"
 
-/* What a cache holds at most, and at least before it is full; what it takes from a slab at once. */
-#define LIMIT_ALL_BYTES ((size_t)512 * 1024)
-#define LIMIT_MOST_BYTES ((size_t)32 * 1024)
-#define LIMIT_MOST_SLOTS ((size_t)512)
-#define LIMIT_LEAST_BYTES ((size_t)1024)
+/* The limit of a cache at first and at most; what it takes from a slab at once. */
+#define LIMIT_LEAST_BYTES ((size_t)8192)
 #define LIMIT_LEAST_SLOTS ((size_t)8)
+#define LIMIT_MOST_BYTES ((size_t)128 * 1024)
+#define LIMIT_MOST_SLOTS ((size_t)512)
 #define FILL_BYTES ((size_t)4096)
+/* By so much all limits together may be raised, shared by all threads. */
+#define RAISED_ALL_BYTES ((size_t)8 << 20)
 /* In a row: much is freed at once. */
 #define FLUSHES_MANY 63
 
@@ -26,11 +27,27 @@ static size_t least_limit(size_t class_index) {
     return slots_of(class_index, LIMIT_LEAST_BYTES, LIMIT_LEAST_SLOTS);
 }
 
-/* Many threads share what a few may have. */
-static size_t most_limit(size_t class_index) {
-    size_t share = LIMIT_ALL_BYTES / (thread_count() + 1);
-    return slots_of(class_index, share < LIMIT_MOST_BYTES ? share : LIMIT_MOST_BYTES,
-                    LIMIT_MOST_SLOTS);
+/* Within what the class may have. */
+static size_t raised_limit(size_t class_index, size_t limit) {
+    size_t most = slots_of(class_index, LIMIT_MOST_BYTES, LIMIT_MOST_SLOTS);
+    return 2 * limit < most ? 2 * limit : most;
+}
+
+static void set_limit(struct thread *thread, size_t class_index, size_t limit) {
+    struct slot_list *cache = &thread->caches[class_index];
+    thread->raised_bytes += (limit - cache->limit) * class_bytes(class_index);
+    cache->limit = limit & 1023u;
+}
+
+/* What was sent home is wanted. Many threads share what a few may have. */
+static void raise_limit(struct thread *thread, size_t class_index) {
+    struct slot_list *cache = &thread->caches[class_index];
+    size_t limit = raised_limit(class_index, cache->limit);
+    size_t more_bytes = (limit - cache->limit) * class_bytes(class_index);
+    if (thread->raised_bytes + more_bytes <= RAISED_ALL_BYTES / (thread_count() + 1)) {
+        set_limit(thread, class_index, limit);
+    }
+    cache->flushes = 0;
 }
 
 /* There are `count` slots in it now; its owner looks when so many more have come. */
@@ -60,6 +77,7 @@ static void forget(struct slot_list *cache) {
 
 void caches_init(struct thread *thread) {
     thread->secrets = slot_secrets;
+    thread->raised_bytes = 0;
     for (size_t i = 0; i < SLAB_CLASSES; i++) {
         thread->caches[i].limit = (i == 0 ? 1 : least_limit(i)) & 1023u;
         forget(&thread->caches[i]);
@@ -146,7 +164,7 @@ static void look_round(struct thread *thread, size_t busy) {
     struct slot_list *cache = &thread->caches[turn];
     if (UNLIKELY(cache->until == thread->cache_seen[turn]) && turn != busy &&
         !slot_list_is_empty(cache)) {
-        cache->limit = least_limit(turn) & 1023u;
+        set_limit(thread, turn, least_limit(turn));
         empty_cache(thread, turn);
     }
     thread->cache_seen[turn] = cache->until;
@@ -174,20 +192,13 @@ static size_t move_slots(struct slab *slab, size_t few, struct slot **first) {
     return count;
 }
 
-/* What was sent home is wanted. */
-static void raise_limit(struct slot_list *cache, size_t class_index) {
-    size_t doubled = (size_t)2 * cache->limit, most = most_limit(class_index);
-    cache->limit = (doubled < most ? doubled : most) & 1023u;
-    cache->flushes = 0;
-}
-
 /* Takes a few slots from a slab of the class, which has some in its list. Its cache is empty. */
 static void fill(struct thread *thread, struct slab *slab) {
     struct slot_list *cache = &thread->caches[slab->class_index];
     size_t few = slots_of(slab->class_index, FILL_BYTES, LIMIT_MOST_SLOTS);
     struct slot *first = &slot_end;
     if (cache->flushes != 0) {
-        raise_limit(cache, slab->class_index);
+        raise_limit(thread, slab->class_index);
     }
     size_t count = move_slots(slab, cache->limit > few ? cache->limit : few, &first);
     set_count(cache, count, room_until_unused(slab, count, room_of(cache, count)));
@@ -228,7 +239,7 @@ void *cache_alloc(struct thread *thread, size_t class_index) {
 static void flush(struct thread *thread, size_t class_index, size_t count) {
     struct slot_list *cache = &thread->caches[class_index];
     if (++cache->flushes == FLUSHES_MANY) {
-        cache->limit = least_limit(class_index) & 1023u;
+        set_limit(thread, class_index, least_limit(class_index));
         cache->flushes = 1;
     }
     size_t keep = cache->limit < count ? cache->limit : count;
@@ -328,8 +339,13 @@ static const char *audit_cache(const struct thread *thread, size_t class_index) 
 
 const char *caches_audit(const struct thread *thread) {
     const char *error = NULL;
+    size_t raised_bytes = 0;
     for (size_t i = 1; i < SLAB_CLASSES && error == NULL; i++) {
         error = audit_cache(thread, i);
+        raised_bytes += (thread->caches[i].limit - least_limit(i)) * class_bytes(i);
+    }
+    if (error == NULL && raised_bytes != thread->raised_bytes) {
+        error = "the limits of a thread's caches do not add up to their sum";
     }
     return error;
 }

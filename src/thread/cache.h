@@ -14,7 +14,8 @@
  * used one goes straight home: where many blocks are freed, most take the short way.
  *
  * How many a cache holds is learnt. Full, it keeps `limit` slots and sends the older ones home;
- * when it must be filled again after that, the limit doubles: those would have been wanted. After
+ * when it must be filled again after that, the limit doubles: those would have been wanted, as far
+ * as the thread's share of what all caches together may have beyond the first limits goes. After
  * many flushes in a row, when a program lets go of much at once, the limit is what it was at first.
  *
  * A larger slot of another thread's slab stays in the cache, too, of a thread that uses its class:
@@ -23,6 +24,7 @@
  *
  * I1: what is in a cache belongs to its class; whose slab it lies in does not matter.
  * I2: the number of slots in a cache is top - until.
+ * I3: raised_bytes is the sum of what the limits are above the first ones.
  * By the owner only. Source of the idea: the thread caches of tcmalloc. */
 #ifndef ARENITE_THREAD_CACHE_H
 #define ARENITE_THREAD_CACHE_H
@@ -60,7 +62,7 @@ size_t cache_count_of(const struct thread *thread, size_t class_index);
 /* The first slot found that was written to; NULL: none. Looks at so many, and takes them off. */
 const struct slot *caches_find_damage(const struct thread *thread, size_t *budget);
 
-/* NULL when I1 and I2 hold, else the first broken one. */
+/* NULL when I1 to I3 hold, else the first broken one. */
 const char *caches_audit(const struct thread *thread);
 
 #endif

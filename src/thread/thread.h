@@ -74,6 +74,7 @@ struct thread {
     struct thread *view; /* where fast paths look: this state, or thread_none */
     struct slab *active[SLAB_CLASSES]; /* never NULL: &slab_none where there is none */
     struct list partial[SLAB_CLASSES][SLAB_GROUPS];
+    size_t raised_bytes;              /* by so much its caches may hold more than at first */
     size_t cache_turn;                /* of the last cache that was looked at in passing */
     int32_t cache_seen[SLAB_CLASSES]; /* its `until` then */
 

@@ -27,7 +27,7 @@
 /* Slabs of one class, in every state. */
 static struct {
     struct slab *active, *partial, *full, *spare, *depots;
-    struct slot *freed[2]; /* in the active slab's list, newest last */
+    struct slot *freed[2]; /* in the active slab's list */
     struct slot *left;     /* in use, of the depot's slab */
 } shape;
 
@@ -114,7 +114,7 @@ static void wild_next(void) {
 }
 
 static void circular_list(void) {
-    slot_set_next(shape.freed[0], shape.freed[1], 0);
+    slot_set_next(slot_next(shape.active->own.head), shape.active->own.head, 0);
 }
 
 static void wild_first(void) {
@@ -147,6 +147,10 @@ static struct slot *free_into_cache(void) {
 
 static void cached_written(void) {
     free_into_cache()->next++;
+}
+
+static void limit_lost(void) {
+    thread_own->raised_bytes += 16;
 }
 
 static void cached_lost(void) {
@@ -253,6 +257,7 @@ static const struct damage {
     DAMAGE(wrong_list, "what is freed into a slab goes to a wrong list"),
     DAMAGE(cached_written, "a thread's cache holds something that is no cached slot of its class"),
     DAMAGE(cached_lost, "a thread's cache does not hold what it counts"),
+    DAMAGE(limit_lost, "the limits of a thread's caches do not add up to their sum"),
     DAMAGE(page_map_lost, "the page map does not lead to a slab's record"),
     DAMAGE(moved_start, "the page map does not lead to a slab's record"),
     DAMAGE(wrong_size, "a slab's slots do not have the size of its class"),

@@ -138,6 +138,24 @@ static void test_limit_is_learnt(void **state) {
     arenite_free(kept);
 }
 
+/* However many classes are wanted again and again, all limits together stay below a share. */
+static void test_limits_are_bounded(void **state) {
+    (void)state;
+    struct random_source random = random_start("test_limits_are_bounded");
+    take(MANY);
+    size_t most_bytes = 0;
+    for (size_t i = 0; i < 300000; i++) {
+        size_t victim = random_below(&random, MANY);
+        arenite_free(blocks[victim]);
+        blocks[victim] = arenite_malloc(1024 + random_below(&random, 31 * 1024));
+        size_t raised_bytes = thread_own->raised_bytes;
+        most_bytes = raised_bytes > most_bytes ? raised_bytes : most_bytes;
+    }
+    give(MANY);
+    assert_in_range(most_bytes, (size_t)512 << 10, (size_t)4 << 20);
+    slabs_expect_sound();
+}
+
 /* When nothing of the class is in use any more, its one slab is empty, however many there were. */
 static void test_unused(void **state) {
     (void)state;
@@ -316,6 +334,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_replaced_in_full_slabs, begin, end),
         cmocka_unit_test_setup_teardown(test_straight_home, begin, end),
         cmocka_unit_test_setup_teardown(test_limit_is_learnt, begin, end),
+        cmocka_unit_test_setup_teardown(test_limits_are_bounded, begin, end),
         cmocka_unit_test_setup_teardown(test_unused, begin, end),
         cmocka_unit_test_setup_teardown(test_long_unused, begin, end),
         cmocka_unit_test_setup_teardown(test_misuse, begin, end),
