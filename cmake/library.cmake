@@ -1,7 +1,7 @@
 # The library: sources of its layers, compiled once per flavour.
 
 # Bottom to top; a folder that does not exist yet contributes nothing.
-set(ARENITE_LIBRARY_LAYERS base os pages slab chunk thread api)
+set(ARENITE_LIBRARY_LAYERS base os pages slab chunk thread hardened api)
 set(ARENITE_LIBRARY_SOURCES "")
 foreach(layer IN LISTS ARENITE_LIBRARY_LAYERS)
     file(GLOB layer_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${layer}/*.c)

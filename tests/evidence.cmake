@@ -20,6 +20,7 @@ endfunction()
 
 add_misuse_test(default 80)
 add_misuse_test(ptmalloc 80)
+add_misuse_test(hardened 113)
 
 # ---- attacks ----
 

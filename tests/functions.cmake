@@ -48,6 +48,10 @@ function(add_preload_helpers folder)
     endforeach()
 endfunction()
 
+# What is about figures and rules of the other profiles, or sets the options itself.
+set(not_hardened budget hardened helper_thread keepcost large_blocks locked_memory mallopt_effects
+    memory_back misuse perturbed)
+
 # The tree with debug checks runs the same programs under a name that tells.
 function(add_preload_tests)
     set(prefix preload)
@@ -79,6 +83,12 @@ function(add_preload_tests)
             set_property(TEST preload-ptmalloc.${name} PROPERTY ENVIRONMENT
                 ${environment} "ARENITE_OPTIONS=profile=ptmalloc")
         endif()
+        if(NOT ARENITE_DEBUG AND NOT name IN_LIST not_hardened)
+            add_test(NAME preload-hardened.${name} COMMAND preload_${name})
+            set_test_facts(preload-hardened.${name} preload ${source} ${ARENITE_TEST_SECONDS})
+            set_property(TEST preload-hardened.${name} PROPERTY ENVIRONMENT
+                ${environment} "ARENITE_OPTIONS=profile=hardened")
+        endif()
     endforeach()
 endfunction()
 
@@ -106,7 +116,7 @@ function(add_stress_tests)
     endif()
     add_outside_program(stress "${sources}")
     target_sources(stress PRIVATE support/require_preload.c)
-    foreach(profile IN ITEMS default ptmalloc glibc)
+    foreach(profile IN ITEMS default ptmalloc glibc hardened)
         foreach(shape IN LISTS stress_shapes)
             add_stress_test(${profile} ${shape})
         endforeach()

@@ -6,6 +6,7 @@
  * multiple of sizeof(void *), and tells errors by its result alone. An alignment that every block
  * has anyway makes the request a plain malloc.
  * Thread-safe. */
+#include "api/divert.h"
 #include "api/entry.h"
 #include "api/foreign.h"
 #include "api/names.h"
@@ -32,7 +33,7 @@ INLINE void *aligned_quick(size_t alignment, size_t bytes) {
     return is_small ? entry_malloc_quick(align_up(bytes + (bytes == 0), alignment)) : NULL;
 }
 
-void *entry_aligned(size_t alignment, size_t bytes) {
+void *entry_aligned(size_t alignment, size_t bytes, enum mark_origin origin) {
     void *slot = aligned_quick(alignment, bytes);
     if (LIKELY(slot != NULL)) {
         return slot;
@@ -41,6 +42,9 @@ void *entry_aligned(size_t alignment, size_t bytes) {
         return NULL;
     }
     start_ensure();
+    if (divert_is_on()) {
+        return divert_malloc(bytes, alignment, origin, report_caller);
+    }
     return budget_allows(bytes) ? thread_aligned(alignment, bytes) : NULL;
 }
 
@@ -48,7 +52,7 @@ static void *aligned_or_enomem(size_t alignment, size_t bytes) {
     if (alignment <= CHUNK_ALIGNMENT) {
         return entry_malloc(bytes);
     }
-    void *memory = entry_aligned(alignment, bytes);
+    void *memory = entry_aligned(alignment, bytes, ORIGIN_MALLOC);
     if (UNLIKELY(memory == NULL)) {
         errno = ENOMEM;
     }
@@ -120,6 +124,9 @@ static COLD size_t usable_bytes_slow(void *memory, const void *caller) {
 API_EXPORT_WEAK size_t API(malloc_usable_size)(void *memory) {
     if (memory == NULL) {
         return 0;
+    }
+    if (divert_is_on()) {
+        return usable_bytes_slow(memory, ENTRY_CALLER());
     }
     const struct slab *slab = entry_find_slab(memory);
     if (LIKELY(slab != NULL)) {

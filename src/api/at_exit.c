@@ -9,6 +9,8 @@
 #include "api/options.h"
 #include "api/statistics.h"
 #include "base/format.h"
+#include "chunk/params.h"
+#include "hardened/patrol.h"
 #include "os/os.h"
 #include "os/report.h"
 #include "pages/meta.h"
@@ -65,8 +67,12 @@ static void say_heaps(struct page *page, const struct heap_statistics *sum,
 
 static void say_slabs(struct page *page, const struct slab_statistics *slabs) {
     size_t rest = minus(slabs->committed_bytes, slabs->live_bytes + slabs->free_bytes);
+    size_t free_bytes = minus(slabs->free_bytes, slabs->quarantine_bytes);
     say_row(page, "small blocks in use", slabs->live_bytes, slabs->live_count, "blocks");
-    say_row(page, "free, in slabs", slabs->free_bytes, slabs->free_count, "blocks");
+    say_row(page, "free, in slabs", free_bytes, slabs->free_count, "blocks");
+    if (params.hardened) {
+        say_row(page, "free, in quarantine", slabs->quarantine_bytes, thread_count(), "threads");
+    }
     say_row(page, "not carved, between slabs", rest, slabs->slabs, "slabs");
     say_row(page, "= slabs", slabs->committed_bytes, slabs->committed_bytes >> GRANULE_SHIFT,
             "granules");
@@ -78,7 +84,7 @@ static void report(void) {
     struct block_statistics blocks;
     statistics_collect(&sum, NULL, NULL);
     statistics_count_blocks(&blocks);
-    size_t records = meta_mapped_bytes();
+    size_t records = meta_mapped_bytes() + sum.slabs.annex_bytes;
     say_heading(&page);
     say_slabs(&page, &sum.slabs);
     say_heaps(&page, &sum, &blocks);
@@ -96,6 +102,9 @@ static void report(void) {
 /* Free slots that are looked at: some ten microseconds. */
 #define LAST_LOOK_SLOTS ((size_t)1024)
 
+/* And slots of all kinds under profile=hardened: some milliseconds. */
+#define LAST_PATROL_SLOTS ((size_t)256 * 1024)
+
 /* What was written to free slots of this thread, and of those that have ended, would be noticed
  * when they are handed out again; now is the last time. Not where the process ends within an
  * operation, nor in the library that shares a process with another malloc. */
@@ -104,6 +113,9 @@ static void look_for_damage(void) {
     const struct slot *damage = NULL;
     report_caller = NULL;
     if (operation_enter() && thread_own->attached != 0) {
+        if (params.hardened) {
+            patrol_all(thread_own, LAST_PATROL_SLOTS);
+        }
         damage = slabs_find_damage(thread_own, &budget);
         damage = damage == NULL ? depot_find_damage(&budget) : damage;
     }

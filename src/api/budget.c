@@ -89,7 +89,7 @@ READS_RACILY static size_t committed_in_regions(void) {
 size_t budget_committed(void) {
     struct page_heap_stats pages = page_heap_statistics();
     return committed_in_arenas() + committed_in_regions() + pages.in_use_bytes +
-           pages.free_dirty_bytes + pages.purging_bytes +
+           pages.free_dirty_bytes + pages.purging_bytes + pages.annex_bytes +
            __atomic_load_n(&mapped_counts.bytes, __ATOMIC_RELAXED) + meta_mapped_bytes();
 }
 

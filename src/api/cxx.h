@@ -40,6 +40,16 @@ INLINE bool cxx_new_is_ours(void) {
 }
 #endif
 
+/* Whether no program has replaced an operator new or delete. In the archive the operators new are
+ * the C++ library's, and nothing they call tells them from malloc. */
+#if defined(ARENITE_SHARED)
+COLD bool cxx_operators_are_ours(void);
+#else
+INLINE bool cxx_operators_are_ours(void) {
+    return false;
+}
+#endif
+
 /* The C++ library's own version of an operator of ours, or NULL. */
 COLD void *cxx_find_next(const char *mangled, const void *caller);
 

@@ -11,7 +11,10 @@
 #include "chunk/bin.h"
 #include "chunk/heap.h"
 #include "chunk/mapped.h"
+#include "hardened/site.h"
+#include "hardened/zero.h"
 #include "os/os.h"
+#include "slab/mark.h"
 #include "thread/thread.h"
 
 /* Where the text grows. */
@@ -43,6 +46,10 @@ static void say_distance(struct words *words, const void *address, uintptr_t sta
 /* ---- slabs ---------------------------------------------------------------------------------- */
 
 static void say_owner(struct words *words, const struct thread *owner) {
+    if (owner == zero_owner) {
+        say(words, "blocks without bytes");
+        return;
+    }
     if (owner == depot_owner || owner == depot_torn || owner == NULL) {
         say(words, "no thread");
     } else {
@@ -50,24 +57,55 @@ static void say_owner(struct words *words, const struct thread *owner) {
     }
 }
 
-static const char *state_of_slot(const struct slot *slot) {
+/* A slot that has a mark may have no memory. */
+static const char *state_of_slot(const struct slot *slot, const struct slot_mark *mark) {
+    if (mark != NULL) {
+        return mark_state(mark) == MARK_LIVE ? "in use" : "free";
+    }
     if (!slot_looks_free(slot)) {
         return "in use";
     }
     return slot_is_travelling(slot) ? "free, on its way to its slab" : "free";
 }
 
-/* Every carved slot of a slab is readable; what is before the first or not carved is no block. */
+static void say_site(struct words *words, const char *when, uint32_t site) {
+    struct os_module module;
+    const void *address = site_address(site);
+    if (address == NULL) {
+        return;
+    }
+    if (os_find_module(address, &module)) {
+        say(words, ", %s at %s+0x%zx", when, module.name, (size_t)module.offset);
+    } else {
+        say(words, ", %s at %p", when, address);
+    }
+}
+
+/* Under profile=hardened more is known. A free site may be of an earlier block of the slot. */
+static void say_history(struct words *words, const struct slot_mark *mark) {
+    say_site(words, "allocated", mark->allocated_at);
+    if (mark_state(mark) == MARK_FREED) {
+        say_site(words, "freed", mark->freed_at);
+    }
+}
+
+/* What is carved is readable, or has marks; what is before the first or not carved is no block. */
 static void say_slot(struct words *words, const struct slab *slab, const void *address) {
     uintptr_t offset = (uintptr_t)address - slab->origin;
     size_t index = slab->slot_bytes != 0 ? offset / slab->slot_bytes : 0;
     if ((uintptr_t)address < slab->origin || index >= slab->carved) {
         say(words, "never allocated, in a slab of %u-byte slots", (unsigned)slab->slot_bytes);
     } else {
-        uintptr_t start = slab->origin + index * slab->slot_bytes;
-        say_distance(words, address, start);
-        say(words, "%u-byte slot, %s", (unsigned)slab->slot_bytes,
-            state_of_slot((const struct slot *)start));
+        const struct slot *slot = (const struct slot *)(slab->origin + index * slab->slot_bytes);
+        const struct slot_mark *mark = slab_find_mark(slab, slot);
+        say_distance(words, address, (uintptr_t)slot);
+        if (mark != NULL && mark_state(mark) != MARK_NONE) {
+            say(words, "%zu bytes in a ", slab_usable_bytes(slab, slot));
+        }
+        say(words, "%u-byte slot, %s", (unsigned)slab->slot_bytes, state_of_slot(slot, mark));
+        if (mark != NULL) {
+            say_history(words, mark);
+        }
     }
     say(words, "; size class %u, slab %p of ", (unsigned)slab->class_index,
         (const void *)slab->start);

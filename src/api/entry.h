@@ -11,6 +11,7 @@
 #include "chunk/free.h"
 #include "chunk/heap.h"
 #include "os/report.h"
+#include "slab/mark.h"
 #include "thread/thread.h"
 
 /* Return address of the public function: names the caller in a diagnosis. */
@@ -26,8 +27,8 @@ NOINLINE void entry_free_for(void *memory, const void *caller);
 /* For what entry_find_block returned. */
 void entry_free_found(const struct block *block);
 
-/* alignment: a power of two. NULL without touching errno. */
-void *entry_aligned(size_t alignment, size_t bytes);
+/* alignment: a power of two; for which family of functions. NULL without touching errno. */
+void *entry_aligned(size_t alignment, size_t bytes, enum mark_origin origin);
 
 /* What the pointer is. One that is no live block of ours and cannot be libc's is reported; if that
  * returns, the operation is to be dropped: kind is BLOCK_INVALID. */
@@ -83,7 +84,7 @@ INLINE bool entry_is_live(const struct heap *heap, const struct chunk *chunk) {
 
 /* Whatever lies at the address, the word that is compared here is a slab's owner or no thread:
  * 0 for nothing of ours and for NULL, a heap's predecessor for a chunk (see page_map.h). */
-INLINE void entry_free(void *memory) {
+INLINE void entry_free_or(void *memory, void (*slow)(void *memory)) {
     struct thread *const *first = page_entry_run(page_map_get(memory));
     struct slab *slab = (struct slab *)(uintptr_t)first;
     struct thread *thread = thread_current;
@@ -93,8 +94,12 @@ INLINE void entry_free(void *memory) {
             thread_look_at(slab);
         }
     } else {
-        entry_free_slow(memory);
+        slow(memory);
     }
+}
+
+INLINE void entry_free(void *memory) {
+    entry_free_or(memory, entry_free_slow);
 }
 
 #endif

@@ -28,7 +28,7 @@ void ledger_make(const struct heap_statistics *sum, struct ledger *ledger) {
         .internal_slack = take(&rest, slabs->slack_bytes),
         .free_in_bins = sum->free_bytes,
         .free_in_lists = kept + slabs->queued_bytes,
-        .metadata = meta_mapped_bytes(),
+        .metadata = meta_mapped_bytes() + slabs->annex_bytes,
         .mapped = sum->mapped.bytes,
     };
     size_t listed = slabs->free_bytes - take(&(size_t){slabs->free_bytes}, slabs->empty_free_bytes);
@@ -52,6 +52,19 @@ static bool count_class(struct walk *walk, const struct walk_slab *slab, void *s
     return true;
 }
 
+/* Others change theirs meanwhile: what was read is not believed unseen. */
+READS_RACILY static void move_quarantined(const struct thread *thread,
+                                          struct ledger_class *classes) {
+    for (size_t place = 0; place < quarantine_count_of(thread); place++) {
+        const struct slab *slab = slab_at(thread->quarantine->places[place]);
+        size_t i = slab != NULL ? slab->class_index : 0;
+        if (i < SLAB_CLASSES && classes[i].live != 0) {
+            classes[i].live--;
+            classes[i].free++;
+        }
+    }
+}
+
 static bool move_cached(struct walk *walk, const struct walk_thread *thread, void *state) {
     struct ledger_class *classes = state;
     (void)walk;
@@ -60,6 +73,9 @@ static bool move_cached(struct walk *walk, const struct walk_thread *thread, voi
         count = count < classes[i].live ? count : classes[i].live;
         classes[i].live -= count;
         classes[i].free += count;
+    }
+    if (thread->attached) {
+        move_quarantined((const struct thread *)(uintptr_t)thread->address, classes);
     }
     return true;
 }
@@ -122,13 +138,11 @@ static void add_slab(struct ledger_thread *thread, const struct walk_slab *slab)
 
 /* In use for its slabs only. */
 static void leave_out_cached(struct ledger_thread *thread, const struct thread *from) {
-    size_t bytes = 0;
+    size_t bytes = quarantine_bytes_of(from);
     for (size_t i = 1; i < SLAB_CLASSES; i++) {
         bytes += cache_count_of(from, i) * class_bytes(i);
     }
-    bytes = bytes < thread->live_bytes ? bytes : thread->live_bytes;
-    thread->live_bytes -= bytes;
-    thread->free_bytes += bytes;
+    thread->free_bytes += take(&thread->live_bytes, bytes);
 }
 
 static bool note_slab(struct walk *walk, const struct walk_slab *slab, void *state) {

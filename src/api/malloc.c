@@ -6,6 +6,7 @@
  * failure sets errno to ENOMEM and leaves every block as it was; free keeps errno. Layers below
  * never touch errno, so nothing has to be saved here.
  * Thread-safe. Safe to enter from a signal handler that interrupted a slow path of its thread. */
+#include "api/divert.h"
 #include "api/entry.h"
 #include "api/foreign.h"
 #include "api/names.h"
@@ -57,11 +58,18 @@ void *entry_malloc_for(size_t bytes, const void *caller) {
         return memory;
     }
     start_ensure();
+    if (divert_is_on()) { /* only now: who asked is not known */
+        return or_enomem(divert_malloc(bytes, 1, ORIGIN_ANY, caller));
+    }
     return or_enomem(entry_allows(bytes) ? thread_malloc(bytes) : NULL);
 }
 
 /* A cache that is empty, as mostly when the fast paths miss, is filled at once. */
 void *entry_malloc_slow(size_t bytes) {
+    if (divert_is_on()) {
+        start_ensure();
+        return or_enomem(divert_malloc(bytes, 1, ORIGIN_MALLOC, ENTRY_CALLER()));
+    }
     void *slot = pop_wide(bytes);
     if (LIKELY(slot != NULL)) {
         return slot;
@@ -111,6 +119,8 @@ INLINE bool free_chunk(struct heap *heap, struct chunk *chunk) {
 void entry_free_found(const struct block *block) {
     if (UNLIKELY(block->kind == BLOCK_FOREIGN)) {
         foreign_free(block->memory);
+    } else if (divert_is_on() && block->kind == BLOCK_SLOT) {
+        divert_free(block->memory, ORIGIN_MALLOC, report_caller);
     } else if (LIKELY(block->kind != BLOCK_INVALID)) {
         thread_free(block);
     }
@@ -118,6 +128,10 @@ void entry_free_found(const struct block *block) {
 
 void entry_free_for(void *memory, const void *caller) {
     if (memory == NULL) {
+        return;
+    }
+    if (divert_is_on()) {
+        divert_free(memory, ORIGIN_MALLOC, caller);
         return;
     }
     report_caller = caller;
@@ -144,6 +158,10 @@ INLINE bool keep_foreign(const struct slab *slab, struct slot *slot) {
 
 /* A live slot that is not the thread's own, as most frees are that come here, needs no search. */
 void entry_free_slow(void *memory) {
+    if (divert_is_on()) {
+        divert_free(memory, ORIGIN_MALLOC, ENTRY_CALLER());
+        return;
+    }
     struct slab *slab = slab_at(memory);
     if (slab != NULL && LIKELY(slab_accepts(slab, memory, slot_secrets.tag))) {
         if (keep_foreign(slab, memory)) {
@@ -176,6 +194,9 @@ API_EXPORT_WEAK void *API(calloc)(size_t count, size_t each_bytes) {
     }
     report_caller = ENTRY_CALLER();
     start_ensure();
+    if (divert_is_on()) {
+        return or_enomem(fits ? divert_calloc(bytes, ENTRY_CALLER()) : NULL);
+    }
     return or_enomem(fits && entry_allows(bytes) ? thread_calloc(bytes) : NULL);
 }
 
@@ -215,6 +236,9 @@ INLINE void *resize_slot(const struct slab *slab, void *memory, size_t bytes, co
 
 /* Of a block, to more than 0 bytes. */
 INLINE void *resize(void *memory, size_t bytes, const void *caller) {
+    if (divert_is_on()) {
+        return or_enomem(divert_realloc(memory, bytes, caller));
+    }
     const struct slab *slab = entry_find_slab(memory);
     if (LIKELY(slab != NULL)) {
         return resize_slot(slab, memory, bytes, caller);

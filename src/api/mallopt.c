@@ -17,7 +17,7 @@
 static bool convert_action(int value, uint64_t *action) {
     uint64_t milder = (value & 1) != 0 ? REPORT_REPORT : REPORT_IGNORE;
     *action = (value & 2) != 0 ? REPORT_ABORT : milder;
-    return options_get(OPTION_PROFILE) == PROFILE_DEFAULT;
+    return params.slabs;
 }
 
 /* How glibc reads the int: sizes are widened with their sign, so that -1 means without limit; a

@@ -10,6 +10,7 @@
 
 #if !defined(ARENITE_PREFIXED)
 
+#include "api/divert.h"
 #include "api/foreign.h"
 #include "api/sized.h"
 
@@ -42,6 +43,12 @@ static bool are_ours(void) {
            cxx_new_is_ours();
 }
 
+#if defined(ARENITE_SHARED)
+bool cxx_operators_are_ours(void) {
+    return are_ours();
+}
+#endif
+
 /* Of a block that is not plainly a slot of the right class. */
 static NOINLINE bool settle(const struct claim *claim) {
     const struct heap *heap = entry_find_heap(claim->memory);
@@ -71,17 +78,30 @@ static NOINLINE void settle_and_delete_aligned(void *memory, size_t bytes, size_
     }
 }
 
+/* Jumped to. */
+static NOINLINE void delete_slow(void *memory) {
+    if (divert_is_on()) {
+        divert_free(memory, ORIGIN_NEW, ENTRY_CALLER());
+    } else {
+        entry_free_slow(memory);
+    }
+}
+
 void operator_delete(void *memory) {
-    entry_free(memory);
+    entry_free_or(memory, delete_slow);
 }
 
 void operator_delete_aligned(void *memory, size_t alignment) {
     (void)alignment;
-    entry_free(memory);
+    entry_free_or(memory, delete_slow);
 }
 
 void operator_delete_array(void *memory) {
-    operator_delete(memory);
+    if (divert_is_on() && operator_delete == our_delete) {
+        divert_free(memory, ORIGIN_NEW_ARRAY, ENTRY_CALLER());
+    } else {
+        operator_delete(memory);
+    }
 }
 
 void operator_delete_sized(void *memory, size_t bytes) {
@@ -111,7 +131,11 @@ void operator_delete_array_nothrow(void *memory, const void *tag) {
 }
 
 void operator_delete_array_aligned(void *memory, size_t alignment) {
-    operator_delete_aligned(memory, alignment);
+    if (divert_is_on() && operator_delete_aligned == our_delete_aligned) {
+        divert_free(memory, ORIGIN_NEW_ARRAY, ENTRY_CALLER());
+    } else {
+        operator_delete_aligned(memory, alignment);
+    }
 }
 
 void operator_delete_aligned_sized(void *memory, size_t bytes, size_t alignment) {

@@ -17,6 +17,7 @@
 
 #if defined(ARENITE_SHARED)
 
+#include "api/divert.h"
 #include "api/entry.h"
 
 #define NEW_NOTHROW "_Znw" CXX_SIZE CXX_NOTHROW
@@ -41,16 +42,20 @@ CXX_OPERATOR(void *, operator_new_array_aligned_nothrow,
 /* ---- new ------------------------------------------------------------------------------------- */
 
 /* One try, for an alignment of 0 or any power of two. */
-INLINE void *attempt(size_t bytes, size_t alignment, const void *caller) {
+INLINE void *attempt(size_t bytes, size_t alignment, enum mark_origin origin, const void *caller) {
     report_caller = caller;
+    if (divert_is_on()) {
+        return divert_malloc(bytes, alignment, origin, caller);
+    }
     return alignment <= CHUNK_ALIGNMENT ? entry_malloc_for(bytes, caller)
-                                        : entry_aligned(alignment, bytes);
+                                        : entry_aligned(alignment, bytes, ORIGIN_ANY);
 }
 
 /* [new.delete.single]: the handler finds memory, or does not come back, or there is none. */
-static NOINLINE void *new_or_throw(size_t bytes, size_t alignment, const void *caller) {
+static NOINLINE void *new_or_throw(size_t bytes, size_t alignment, enum mark_origin origin,
+                                   const void *caller) {
     for (;;) {
-        void *memory = attempt(bytes, alignment, caller);
+        void *memory = attempt(bytes, alignment, origin, caller);
         if (LIKELY(memory != NULL)) {
             return memory;
         }
@@ -67,22 +72,12 @@ void *operator_new(size_t bytes) {
     if (LIKELY(memory != NULL)) {
         return memory;
     }
-    return new_or_throw(bytes, 1, ENTRY_CALLER());
+    return new_or_throw(bytes, 1, ORIGIN_NEW, ENTRY_CALLER());
 }
 
 void *operator_new_aligned(size_t bytes, size_t alignment) {
-    return new_or_throw(bytes, alignment, ENTRY_CALLER());
+    return new_or_throw(bytes, alignment, ORIGIN_NEW, ENTRY_CALLER());
 }
-
-void *operator_new_array(size_t bytes) {
-    return operator_new(bytes);
-}
-
-void *operator_new_array_aligned(size_t bytes, size_t alignment) {
-    return operator_new_aligned(bytes, alignment);
-}
-
-/* ---- nothrow new ----------------------------------------------------------------------------- */
 
 /* The versions of this file, whatever the public names lead to. */
 static __typeof__(operator_new) our_new __attribute__((alias("_Znw" CXX_SIZE)));
@@ -105,6 +100,22 @@ bool cxx_new_is_ours(void) {
     return is_new_ours() && is_new_aligned_ours();
 }
 
+void *operator_new_array(size_t bytes) {
+    if (divert_is_on() && is_new_ours()) {
+        return new_or_throw(bytes, 1, ORIGIN_NEW_ARRAY, ENTRY_CALLER());
+    }
+    return operator_new(bytes);
+}
+
+void *operator_new_array_aligned(size_t bytes, size_t alignment) {
+    if (divert_is_on() && is_new_aligned_ours()) {
+        return new_or_throw(bytes, alignment, ORIGIN_NEW_ARRAY, ENTRY_CALLER());
+    }
+    return operator_new_aligned(bytes, alignment);
+}
+
+/* ---- nothrow new ----------------------------------------------------------------------------- */
+
 /* One nothrow new that could not be served at once. */
 struct nothrow_request {
     const char *mangled;
@@ -112,6 +123,7 @@ struct nothrow_request {
     size_t alignment; /* 0: the operator without one */
     const void *tag;
     const void *caller;
+    enum mark_origin origin;
 };
 
 static COLD void *call_next(const struct nothrow_request *request) {
@@ -137,35 +149,43 @@ static COLD void *new_or_null(const struct nothrow_request *request, bool is_our
     return call_next(request);
 }
 
+INLINE void *attempt_nothrow(const struct nothrow_request *request) {
+    return divert_is_on() ? attempt(request->bytes, 1, request->origin, request->caller)
+                          : entry_malloc(request->bytes);
+}
+
 INLINE void *new_nothrow(const struct nothrow_request *request) {
     bool is_ours = is_new_ours();
-    void *memory = LIKELY(is_ours) ? entry_malloc(request->bytes) : NULL;
+    void *memory = LIKELY(is_ours) ? attempt_nothrow(request) : NULL;
     return LIKELY(memory != NULL) ? memory : new_or_null(request, is_ours);
 }
 
 INLINE void *new_aligned_nothrow(const struct nothrow_request *request) {
     bool is_ours = is_new_aligned_ours();
-    void *memory =
-        LIKELY(is_ours) ? attempt(request->bytes, request->alignment, request->caller) : NULL;
+    void *memory = LIKELY(is_ours) ? attempt(request->bytes, request->alignment, request->origin,
+                                             request->caller)
+                                   : NULL;
     return LIKELY(memory != NULL) ? memory : new_or_null(request, is_ours);
 }
 
 void *operator_new_nothrow(size_t bytes, const void *tag) {
-    return new_nothrow(&(struct nothrow_request){NEW_NOTHROW, bytes, 0, tag, ENTRY_CALLER()});
+    return new_nothrow(
+        &(struct nothrow_request){NEW_NOTHROW, bytes, 0, tag, ENTRY_CALLER(), ORIGIN_NEW});
 }
 
 void *operator_new_array_nothrow(size_t bytes, const void *tag) {
-    return new_nothrow(&(struct nothrow_request){NEW_ARRAY_NOTHROW, bytes, 0, tag, ENTRY_CALLER()});
+    return new_nothrow(&(struct nothrow_request){NEW_ARRAY_NOTHROW, bytes, 0, tag, ENTRY_CALLER(),
+                                                 ORIGIN_NEW_ARRAY});
 }
 
 void *operator_new_aligned_nothrow(size_t bytes, size_t alignment, const void *tag) {
-    return new_aligned_nothrow(
-        &(struct nothrow_request){NEW_ALIGNED_NOTHROW, bytes, alignment, tag, ENTRY_CALLER()});
+    return new_aligned_nothrow(&(struct nothrow_request){NEW_ALIGNED_NOTHROW, bytes, alignment, tag,
+                                                         ENTRY_CALLER(), ORIGIN_NEW});
 }
 
 void *operator_new_array_aligned_nothrow(size_t bytes, size_t alignment, const void *tag) {
-    return new_aligned_nothrow(&(struct nothrow_request){NEW_ARRAY_ALIGNED_NOTHROW, bytes,
-                                                         alignment, tag, ENTRY_CALLER()});
+    return new_aligned_nothrow(&(struct nothrow_request){
+        NEW_ARRAY_ALIGNED_NOTHROW, bytes, alignment, tag, ENTRY_CALLER(), ORIGIN_NEW_ARRAY});
 }
 
 #endif

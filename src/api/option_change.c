@@ -28,7 +28,7 @@ static bool lock_main(bool outermost) {
 /* Filling needs every call to take the long way; slots live on as they are. */
 static void reroute_threads(void) {
     if (params.slabs) {
-        thread_detour_all(params.perturb != 0);
+        thread_detour_all(params_wants_detour());
     }
 }
 

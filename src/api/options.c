@@ -11,6 +11,8 @@
 #include "os/report.h"
 #include "pages/policy.h"
 #include "pages/retention.h"
+#include "slab/mark.h"
+#include "thread/quarantine.h"
 
 #include <limits.h>
 #include <malloc.h>
@@ -44,7 +46,9 @@ static void take_default(enum option_id id, uint64_t value) {
 static void apply_profile(enum profile profile) {
     params_use_profile(profile);
     policy.region_bytes = profile == PROFILE_DEFAULT ? REGION_CACHE_DEFAULT_BYTES : 0;
+    policy.annex_bytes = params.hardened ? MARKS_GRANULE_BYTES : 0;
     take_default(OPTION_TCACHE_COUNT, params.quick_count);
+    take_default(OPTION_MMAP_THRESHOLD, params.mmap_threshold);
     take_default(OPTION_REGION_CACHE, policy.region_bytes);
 }
 
@@ -79,6 +83,9 @@ static void apply_to_policy(enum option_id id, uint64_t value) {
         break;
     case OPTION_REGION_CACHE:
         policy.region_bytes = (size_t)value;
+        break;
+    case OPTION_QUARANTINE:
+        __atomic_store_n(&quarantine_all_bytes, (size_t)value, __ATOMIC_RELAXED);
         break;
     case OPTION_HELPER:
         policy.has_helper = value != 0;

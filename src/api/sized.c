@@ -16,6 +16,9 @@
 #include "arenite/arenite.h"
 
 static bool fits_slot(const struct claim *claim, const struct slab *slab) {
+    if (slab_has_marks(slab)) {
+        return claim->bytes == slab_usable_bytes(slab, claim->memory);
+    }
     size_t class_index = class_of(sized_request(claim->bytes, claim->alignment));
     if (slab->class_index == (class_index == 0 ? 1 : class_index)) {
         return true;

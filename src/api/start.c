@@ -11,6 +11,9 @@
 #include "api/helper.h"
 #include "api/options.h"
 #include "api/registry.h"
+#include "chunk/params.h"
+#include "hardened/site.h"
+#include "hardened/zero.h"
 #include "os/os.h"
 #include "os/report.h"
 #include "pages/page_map.h"
@@ -41,14 +44,22 @@ static void prepare_page_map(void) {
     prepare_page_map_at(place);
 }
 
+static void fork_child(void) {
+    zero_fork_child();
+    thread_fork_child();
+}
+
 static void start_run(void) {
     report_describe = describe_address;
     registry_init();
     options_load();
+    if (params.hardened) {
+        site_init();
+    }
     /* Without a key for the end of threads, what their lists hold stays theirs. */
     (void)thread_init();
     prepare_page_map();
-    (void)pthread_atfork(NULL, NULL, thread_fork_child);
+    (void)pthread_atfork(NULL, NULL, fork_child);
 }
 
 void start_now(void) {

@@ -228,18 +228,24 @@ static bool count_slab(struct walk *walk, const struct walk_slab *slab, void *st
     return true;
 }
 
-/* Slots in threads' caches are in use for their slabs only. */
+static void count_as_free(struct slab_statistics *slabs, size_t count, size_t bytes) {
+    count = count < slabs->live_count ? count : slabs->live_count;
+    bytes = bytes < slabs->live_bytes ? bytes : slabs->live_bytes;
+    slabs->live_count -= count;
+    slabs->free_count += count;
+    slabs->live_bytes -= bytes;
+    slabs->free_bytes += bytes;
+}
+
+/* Slots in threads' caches and quarantines are in use for their slabs only. */
 static void count_cached(struct slab_statistics *slabs, const struct thread *thread) {
     for (size_t i = 1; i < SLAB_CLASSES; i++) {
         size_t count = cache_count_of(thread, i);
-        count = count < slabs->live_count ? count : slabs->live_count;
-        size_t bytes = count * class_bytes(i);
-        bytes = bytes < slabs->live_bytes ? bytes : slabs->live_bytes;
-        slabs->live_count -= count;
-        slabs->free_count += count;
-        slabs->live_bytes -= bytes;
-        slabs->free_bytes += bytes;
+        count_as_free(slabs, count, count * class_bytes(i));
     }
+    size_t bytes = quarantine_bytes_of(thread);
+    count_as_free(slabs, quarantine_count_of(thread), bytes);
+    slabs->quarantine_bytes += bytes;
 }
 
 static bool count_kept(struct walk *walk, const struct walk_thread *thread, void *state) {
@@ -270,6 +276,7 @@ static void collect_slabs(struct walk *walk, struct heap_statistics *sum) {
         struct page_heap_stats pages = page_heap_statistics();
         slabs->committed_bytes = pages.in_use_bytes + pages.free_dirty_bytes + pages.purging_bytes;
         slabs->unused_bytes = slabs->committed_bytes - pages.in_use_bytes;
+        slabs->annex_bytes = pages.annex_bytes;
         size_t holes_bytes = depot_holes_bytes();
         slabs->committed_bytes -=
             holes_bytes < pages.in_use_bytes ? holes_bytes : pages.in_use_bytes;

@@ -63,6 +63,8 @@ struct heap_statistics {
         size_t spare_bytes;            /* granules of empty slabs that malloc_trim gives back */
         size_t medium_bytes;           /* chunks that threads keep; in used_bytes, too */
         size_t queued_bytes;           /* slots on the way to their owners; in live_bytes, too */
+        size_t quarantine_bytes;       /* of free_bytes: in threads' quarantines */
+        size_t annex_bytes;            /* marks of slots (profile=hardened), in no other figure */
     } slabs;
 };
 

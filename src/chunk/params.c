@@ -21,9 +21,11 @@ struct params params = {
 };
 
 void params_use_profile(enum profile profile) {
-    bool is_default = profile == PROFILE_DEFAULT;
+    bool is_hardened = profile == PROFILE_HARDENED;
+    bool has_slabs = profile == PROFILE_DEFAULT || is_hardened;
     params = (struct params){
-        .mmap_threshold = MMAP_THRESHOLD_DEFAULT_BYTES,
+        .mmap_threshold =
+            is_hardened ? MMAP_THRESHOLD_HARDENED_BYTES : MMAP_THRESHOLD_DEFAULT_BYTES,
         .mmap_max = MMAP_MAX_DEFAULT,
         .trim_threshold = TRIM_THRESHOLD_DEFAULT_BYTES,
         .top_pad = TOP_PAD_DEFAULT_BYTES,
@@ -31,9 +33,10 @@ void params_use_profile(enum profile profile) {
         .quick_count = profile == PROFILE_PTMALLOC ? 0 : QUICK_COUNT_DEFAULT,
         .charges = profile == PROFILE_GLIBC,
         .quick_bytes = QUICK_MAX_BYTES,
-        .step_bytes = is_default ? STEP_DEFAULT_BYTES : 0,
-        .slabs = is_default,
-        .dynamic = true,
+        .step_bytes = has_slabs ? STEP_DEFAULT_BYTES : 0,
+        .slabs = has_slabs,
+        .dynamic = !is_hardened,
+        .hardened = is_hardened,
     };
 }
 

@@ -17,6 +17,8 @@
 #define MMAP_THRESHOLD_MAX_BYTES (SIZE_BYTES == 8 ? (size_t)32 * 1024 * 1024 : (size_t)512 * 1024)
 #define TRIM_THRESHOLD_DEFAULT_BYTES ((size_t)128 * 1024)
 #define STEP_DEFAULT_BYTES ((size_t)256 * 1024)
+/* Under profile=hardened: what slabs do not serve. */
+#define MMAP_THRESHOLD_HARDENED_BYTES ((size_t)32 * 1024)
 #define TOP_PAD_DEFAULT_BYTES ((size_t)128 * 1024)
 #define MMAP_MAX_DEFAULT ((size_t)65536)
 
@@ -42,6 +44,7 @@ struct params {
     bool charges;          /* a thread's first block stands for glibc's in-heap cache */
     bool slabs;            /* small requests are served from slabs */
     bool dynamic;          /* the dynamic threshold is on */
+    bool hardened;         /* every call takes the way through src/hardened */
 };
 
 extern struct params params;
@@ -50,10 +53,16 @@ enum profile {
     PROFILE_DEFAULT,  /* slabs and medium lists in front of the engine, tops kept larger */
     PROFILE_PTMALLOC, /* the engine alone, by ptmalloc's rules and defaults */
     PROFILE_GLIBC,    /* that and glibc's thread cache */
+    PROFILE_HARDENED, /* slabs, every slot checked; larger blocks mapped by themselves */
 };
 
 /* Sets every parameter to its value under a profile. Before the first allocation. */
 void params_use_profile(enum profile profile);
+
+/* Slabs are there, but their fast paths are not to be taken. */
+INLINE bool params_wants_detour(void) {
+    return params.slabs && (params.perturb != 0 || params.hardened);
+}
 
 /* The two thresholds move while other threads read them. */
 INLINE size_t params_mmap_threshold(void) {

@@ -33,6 +33,7 @@ enum lock_rank {
     LOCK_RANK_ARENA,           /* one arena: bins, top, heaps */
     LOCK_RANK_DEPOT,           /* slabs without an owner */
     LOCK_RANK_SLAB_RECORDS,    /* unused slab records */
+    LOCK_RANK_ZERO,            /* addresses of blocks of no bytes */
     LOCK_RANK_PAGE_HEAP,       /* one page heap: its buddy and run records */
     LOCK_RANK_PAGE_MAP,        /* leaves of the page map */
     LOCK_RANK_META,            /* the metadata allocator */

@@ -37,10 +37,17 @@ static uint32_t commit_step_units(const struct page_heap *heap) {
     return (uint32_t)1 << log2_ceil(bytes >> GRANULE_SHIFT); /* whole blocks of the buddy */
 }
 
+/* The annex first: what of it stays committed when the heap's own pages are refused is asked for
+ * again next time. */
+static int commit_units(struct page_heap *heap, uint32_t first, uint32_t count) {
+    uintptr_t annex = heap_annex_address(heap, first);
+    int status = annex != 0 ? os_commit((void *)annex, heap_annex_bytes(heap, count)) : 0;
+    return status < 0 ? status : os_commit((void *)heap_address(heap, first), units_bytes(count));
+}
+
 static int commit_until(struct page_heap *heap, uint32_t past) {
     uint32_t first = heap->committed_units;
-    size_t bytes = units_bytes(past - first);
-    int status = os_commit((void *)heap_address(heap, first), bytes);
+    int status = commit_units(heap, first, past - first);
     if (status < 0) {
         return status;
     }
@@ -185,6 +192,7 @@ static void hand_out(const struct placement *placement, void *record, struct pag
     *run = (struct page_run){.start = (void *)heap_address(heap, placement->first),
                              .bytes = units_bytes(placement->count),
                              .is_zero = zero_units == placement->count,
+                             .annex = heap_annex_address(heap, placement->first),
                              .touched_bytes =
                                  page_heap_touched_bytes(heap, placement->first, placement->count),
                              .heap = heap};

@@ -20,6 +20,10 @@
  * I3: known-zero granules that were never touched are not resident; the resident free bytes are at
  *     most the dirty ones.
  *
+ * Where policy.annex_bytes says so, a heap has an annex: a mapping of its own with so many bytes
+ * for each granule, committed with it, for whoever keeps records of what lies in the granule. They
+ * read as zeros, or as their last user left them.
+ *
  * What stays resident of free granules is bounded by whoever frees them: page_heap_limit.
  *
  * Lock: LOCK_RANK_PAGE_HEAP, one for all heaps. Committing happens under it; reserving, purging and
@@ -42,6 +46,7 @@ struct page_run {
     size_t bytes;
     bool is_zero;           /* when handed out: every byte is zero */
     struct page_heap *heap; /* where it goes back to */
+    uintptr_t annex;        /* handed out: its records, policy.annex_bytes a granule; 0: none */
     size_t touched_bytes;   /* handed out: about how much has its pages; given back: how much its
                              * user touched, from the start, 0: not known */
 };
@@ -54,6 +59,7 @@ struct page_heap_stats {
     size_t free_dirty_bytes; /* free, perhaps resident */
     size_t free_zero_bytes;  /* free, known zero */
     size_t purging_bytes;    /* being given back by some thread right now */
+    size_t annex_bytes;      /* committed beside the heaps, in none of the above */
 };
 
 /* Takes granules in one piece, aligned to the power of two that holds them where a heap allows,

@@ -16,6 +16,7 @@ static void count_heap(const struct page_heap *heap, struct page_heap_stats *sta
     stats->free_dirty_bytes += units_bytes(heap->dirty_units);
     stats->free_zero_bytes += units_bytes(free_units - heap->dirty_units);
     stats->purging_bytes += units_bytes(heap->purging_units);
+    stats->annex_bytes += heap_annex_bytes(heap, heap->committed_units);
 }
 
 struct page_heap_stats page_heap_statistics(void) {

@@ -17,6 +17,8 @@ struct heap_mapping {
     size_t bytes;
     uintptr_t mapped_start;
     size_t mapped_bytes;
+    uintptr_t annex; /* a mapping of its own; 0: none */
+    size_t annex_bytes;
 };
 
 enum heap_state {
@@ -118,6 +120,17 @@ INLINE uintptr_t heap_address(const struct page_heap *heap, uint32_t unit) {
 
 INLINE size_t units_bytes(size_t units) {
     return units << GRANULE_SHIFT;
+}
+
+/* What a heap has beside so many of its units. */
+INLINE size_t heap_annex_bytes(const struct page_heap *heap, size_t units) {
+    return heap->mapping.annex_bytes / heap->units * units;
+}
+
+/* The records of a unit; 0: there are none. */
+INLINE uintptr_t heap_annex_address(const struct page_heap *heap, uint32_t unit) {
+    bool has_annex = heap->mapping.annex != 0;
+    return has_annex ? heap->mapping.annex + heap_annex_bytes(heap, unit) : 0;
 }
 
 INLINE bool heap_unit_is_zero(const struct page_heap *heap, uint32_t unit) {

@@ -13,6 +13,7 @@
 #include "base/bits.h"
 #include "os/os.h"
 #include "pages/page_heap_internal.h"
+#include "pages/policy.h"
 
 #include <errno.h>
 
@@ -21,8 +22,23 @@ static const size_t heap_sizes[] = {PAGE_HEAP_MAX_BYTES, (size_t)16 << 20, (size
 
 #define HEAP_SIZES (sizeof heap_sizes / sizeof heap_sizes[0])
 
+/* An annex that the kernel does not take back is address space lost, without memory. */
 int heap_mapping_release(const struct heap_mapping *mapping) {
-    return os_release((void *)mapping->mapped_start, mapping->mapped_bytes);
+    int status = os_release((void *)mapping->mapped_start, mapping->mapped_bytes);
+    if (status == 0 && mapping->annex != 0 &&
+        os_release((void *)mapping->annex, mapping->annex_bytes) != 0) {
+        (void)os_decommit((void *)mapping->annex, mapping->annex_bytes);
+    }
+    return status;
+}
+
+/* Anywhere. False when one is wanted and cannot be had. */
+static bool reserve_annex(struct heap_mapping *mapping) {
+    mapping->annex_bytes = (mapping->bytes >> GRANULE_SHIFT) * policy.annex_bytes;
+    if (mapping->annex_bytes != 0) {
+        mapping->annex = (uintptr_t)os_reserve(mapping->annex_bytes, NULL);
+    }
+    return mapping->annex_bytes == 0 || mapping->annex != 0;
 }
 
 static struct heap_mapping exact_mapping(uintptr_t start, size_t bytes) {
@@ -82,7 +98,8 @@ int heap_mapping_reserve(size_t min_bytes, uintptr_t above, struct heap_mapping 
             !reserve_and_trim(heap_sizes[i], &found)) {
             continue;
         }
-        if (page_map_prepare(found.start, found.start + found.bytes) == 0) {
+        if (reserve_annex(&found) &&
+            page_map_prepare(found.start, found.start + found.bytes) == 0) {
             *mapping = found;
             return 0;
         }

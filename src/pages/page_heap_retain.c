@@ -49,6 +49,15 @@ static bool find_dirty(struct purge_walk *walk, uint32_t limit) {
     return false;
 }
 
+/* Their records go, too; that these stay costs nobody anything but memory. */
+static bool purge_units(const struct page_heap *heap, uint32_t first, uint32_t count) {
+    uintptr_t annex = heap_annex_address(heap, first);
+    if (annex != 0) {
+        (void)os_purge((void *)annex, heap_annex_bytes(heap, count));
+    }
+    return os_purge((void *)heap_address(heap, first), units_bytes(count)) == 0;
+}
+
 /* Purges what the walk has found and moves it on; false when the kernel refused. */
 static bool purge_found(struct purge_walk *walk) {
     struct page_heap *heap = walk->heap;
@@ -58,7 +67,7 @@ static bool purge_found(struct purge_walk *walk) {
     page_heap_reclass(heap);
     heap->purging_units += count;
     page_heaps_drop();
-    bool purged = os_purge((void *)heap_address(heap, first), units_bytes(count)) == 0;
+    bool purged = purge_units(heap, first, count);
     page_heaps_take();
     heap->purging_units -= count;
     for (uint32_t unit = first; purged && unit < first + count; unit++) {

@@ -6,6 +6,7 @@
 #include "pages/meta.h"
 #include "pages/retention.h"
 #include "slab/holes.h"
+#include "slab/mark.h"
 
 /* A slab of which this part is in use, or less, is nearly empty. */
 #define NEARLY_EMPTY_SHARE 8
@@ -129,6 +130,11 @@ struct slab *depot_new_touched(struct thread *owner, size_t class_index, size_t 
     DEBUG_CHECK(is_aligned((uintptr_t)run.start, span_bytes));
     slab->start = (uintptr_t)run.start;
     slab->heap = run.heap;
+    if (!slab_set_marks(slab, run.annex)) {
+        page_run_free(&run, slab);
+        put_record(slab);
+        return NULL;
+    }
     slab_format(slab, class_index);
     note_touched(slab, run.touched_bytes);
     slab->is_zero = run.is_zero;
@@ -138,8 +144,10 @@ struct slab *depot_new_touched(struct thread *owner, size_t class_index, size_t 
 }
 
 void depot_release(struct slab *slab) {
-    const struct page_run run = {(void *)slab->start, slab->span_bytes, false, slab->heap,
-                                 slab_touched_bytes(slab)};
+    const struct page_run run = {.start = (void *)slab->start,
+                                 .bytes = slab->span_bytes,
+                                 .heap = slab->heap,
+                                 .touched_bytes = slab_touched_bytes(slab)};
     page_run_free(&run, slab);
     put_record(slab);
     page_heap_limit();

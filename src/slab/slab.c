@@ -2,9 +2,10 @@
  * Layer: slab (includes base, os, pages). */
 #include "slab/slab.h"
 
-#include "os/os.h"
+#include "os/chance.h"
 #include "os/report.h"
 #include "slab/holes.h"
+#include "slab/mark.h"
 
 _Alignas(SLOT_STEP_BYTES) struct slot slot_end = {.next = 1};
 struct slot_secrets slot_secrets = {0, 1};
@@ -65,17 +66,69 @@ static size_t carve_count(const struct slab *slab) {
     return count < left ? count : left;
 }
 
-/* Linked in ascending order in front of what the list held. */
-void slab_carve(struct slab *slab) {
-    size_t count = carve_count(slab);
-    uintptr_t first = slab->origin + slab_carved_bytes(slab);
+void slab_format_bare(struct slab *slab, size_t count) {
+    slab->origin = slab->start;
+    slab->slot_bytes = SLAB_STEP_BYTES;
+    slab->span_bytes = (uint32_t)(count * SLAB_STEP_BYTES);
+    slab->inverse = inverse_of(slab->slot_bytes);
+    slab->class_index = 1;
+    slab->capacity = slab->carved = (uint16_t)count;
+    slab->own = (struct slot_list){.head = &slot_end, .until = (int32_t)count};
+    slab->list = &slab->own;
+    slab->state = SLAB_FULL;
+    slab->limit = slab->carved * inverse_error(slab);
+}
+
+static size_t greatest_common_divisor(size_t a, size_t b) {
+    while (b != 0) {
+        size_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* Links fresh slots in ascending order in front of `after`; returns the first. */
+static struct slot *link_in_order(const struct slab *slab, uintptr_t first, size_t count,
+                                  struct slot *after) {
     uintptr_t flag = slab->is_zero ? SLOT_FRESH : 0;
-    struct slot *after = slab->own.head;
     for (uintptr_t at = first + count * slab->slot_bytes; at != first;) {
         at -= slab->slot_bytes;
         slot_set_next((struct slot *)at, after, flag);
         after = (struct slot *)at;
     }
+    return after;
+}
+
+/* The same in equal steps round the end, from any of them on: a step that has no divisor in common
+ * with their number comes by all. What lies there may be another class's, and so may the marks. */
+static struct slot *link_by_chance(const struct slab *slab, uintptr_t first, size_t count,
+                                   struct slot *after) {
+    static struct chance chance;
+    size_t index = chance_below(&chance, (uint32_t)count);
+    size_t step = 1 + chance_below(&chance, (uint32_t)count);
+    memset(slab_marks(slab) + slab->carved, 0, count * sizeof(struct slot_mark));
+    if (!slab->is_zero) {
+        memset((void *)first, 0, count * slab->slot_bytes);
+    }
+    while (greatest_common_divisor(step, count) != 1) {
+        step++;
+    }
+    for (size_t left = count; left != 0; left--) {
+        uintptr_t at = first + index * slab->slot_bytes;
+        slot_set_next((struct slot *)at, after, slab->is_zero ? SLOT_FRESH : 0);
+        after = (struct slot *)at;
+        index = (index + step) % count;
+    }
+    return after;
+}
+
+void slab_carve(struct slab *slab) {
+    size_t count = carve_count(slab);
+    uintptr_t first = slab->origin + slab_carved_bytes(slab);
+    struct slot *after = UNLIKELY(slab_has_marks(slab))
+                             ? link_by_chance(slab, first, count, slab->own.head)
+                             : link_in_order(slab, first, count, slab->own.head);
     slab->carved = (uint16_t)(slab->carved + count);
     __atomic_store_n(&slab->limit, slab->carved * inverse_error(slab), __ATOMIC_RELAXED);
     compiler_fence();

@@ -60,11 +60,13 @@ struct slab {
     uintptr_t start; /* of the span: the guard slot */
     uint8_t state;   /* enum slab_state */
     uint8_t group;
-    uint16_t carved;          /* slots */
-    uint32_t span_bytes;      /* 0 of slab_none */
-    bool is_zero;             /* what is not carved yet reads as zeros */
-    uint16_t touched_units;   /* by former classes, from the start: SLAB_TOUCHED_BYTES each */
-    struct list_link link;    /* in the list of its state */
+    uint16_t carved;        /* slots */
+    uint32_t span_bytes;    /* 0 of slab_none */
+    bool is_zero;           /* what is not carved yet reads as zeros */
+    uint16_t touched_units; /* by former classes, from the start: SLAB_TOUCHED_BYTES each */
+    int32_t
+        marks_distance;    /* from the start to its marks (mark.h) in SLAB_TOUCHED_BYTES; 0: none */
+    struct list_link link; /* in the list of its state */
     struct slab_holes *holes; /* of a slab in the depot: pages given back (holes.h); or NULL */
 };
 _Static_assert(sizeof(struct slab) == PAGE_RECORD_BYTES,
@@ -148,7 +150,12 @@ int32_t slab_group_floor(const struct slab *slab, unsigned group);
 /* Lays a span of its own out for a class: nothing carved, nothing live. */
 void slab_format(struct slab *slab, size_t class_index);
 
-/* Adds fresh slots to the list, up to the end of the page; there must be some left. */
+/* The same for so many slots of the smallest class, all carved and in use, where no memory is: a
+ * slab of addresses. */
+void slab_format_bare(struct slab *slab, size_t count);
+
+/* Adds fresh slots to the list, up to the end of the page; there must be some left. Where slots
+ * have marks, in an order that nobody can foresee, all of them zero. */
 void slab_carve(struct slab *slab);
 
 /* True when the slot lies in the slab's list. Reports a damaged list. Owner only. */

@@ -130,21 +130,37 @@ static COLD struct chunk *alloc_reentrant(struct request request) {
     return chunk;
 }
 
+/* A slab for one block, from granules that slabs took when there was more memory. */
+static void *alloc_lone_slot(struct thread *thread, size_t class_index) {
+    remote_collect(thread);
+    slabs_trim(thread);
+    depot_trim();
+    return cache_alloc(thread, class_index);
+}
+
 /* No heap can grow any more, perhaps because slabs once took what there was: then their free
- * granules serve, a slab for one block. */
+ * granules serve. */
 static COLD void *alloc_lone(struct thread *thread, const struct request *request) {
     size_t class_index = class_of_lone(request->bytes);
-    if (!params.slabs || thread->attached == 0 || class_index >= SLAB_CLASSES ||
+    if (!params.slabs || params.hardened || thread->attached == 0 || class_index >= SLAB_CLASSES ||
         request->alignment > class_alignment(class_index)) {
         return NULL;
     }
     if (request->dirty != NULL) {
         *request->dirty = request->bytes;
     }
-    remote_collect(thread);
-    slabs_trim(thread);
-    depot_trim();
-    return cache_alloc(thread, class_index);
+    return alloc_lone_slot(thread, class_index);
+}
+
+void *thread_lone_slot(size_t bytes) {
+    size_t class_index = class_of_lone(bytes);
+    void *slot = NULL;
+    if (operation_enter() && thread_own->attached != 0 && class_index < SLAB_CLASSES) {
+        quarantine_flush(thread_own);
+        slot = alloc_lone_slot(thread_own, class_index);
+    }
+    operation_leave();
+    return slot;
 }
 
 /* An aligned request does not open the lists, as in glibc. */
@@ -179,9 +195,9 @@ INLINE void *allocate(const struct request *request) {
 }
 
 /* From a slab, if slabs serve the class and there is memory for them; NULL sends the caller to the
- * chunks. Perturbing needs the long way, so slabs are off then. */
+ * chunks. Perturbing needs the long way, so slabs are off then; hardened slots come another way. */
 static void *alloc_slot(size_t class_index) {
-    if (!params.slabs || params.perturb != 0 || class_index >= SLAB_CLASSES) {
+    if (!params.slabs || params_wants_detour() || class_index >= SLAB_CLASSES) {
         return NULL;
     }
     void *slot = NULL;

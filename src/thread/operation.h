@@ -31,6 +31,11 @@ INLINE void operation_event(enum thread_event event, void *memory, size_t bytes)
     }
 }
 
+/* Puts a slot that nobody uses any more where its slab's frees go; inside an operation that
+ * interrupted no other, and inside one that did. */
+void operation_release_slot(struct thread *thread, struct slab *slab, struct slot *slot);
+void operation_release_slot_reentrant(struct slab *slab, struct slot *slot);
+
 /* A block from this arena, or another if it cannot grow, past all lists; inside an operation. */
 void *operation_alloc_in(struct arena *arena, size_t bytes);
 

@@ -14,6 +14,7 @@
 static struct reclaimed empty_thread(struct thread *thread) {
     struct reclaimed reclaimed = {false, false};
     if (thread->attached != 0) {
+        reclaimed.any |= quarantine_flush(thread);
         remote_flush(thread);
         reclaimed.any |= remote_collect(thread);
         reclaimed.any |= thread_flush_medium(thread);

@@ -1,6 +1,7 @@
 /* release.c - the slow side of free and realloc: whose block it is, and back to its arena.
  * Layer: thread (includes base, os, pages, chunk). See thread.h. */
 #include "slab/holes.h"
+#include "slab/mark.h"
 #include "thread/large.h"
 #include "thread/operation.h"
 #include "thread/remote.h"
@@ -99,11 +100,27 @@ static struct block block_in_heap(struct heap *heap, void *memory) {
     return block;
 }
 
+/* Nothing in the slot has to be read. */
+static void judge_mark(struct block *block) {
+    switch (mark_state(slab_mark_of(block->slab, block->memory))) {
+    case MARK_LIVE:
+        break;
+    case MARK_FREED:
+        block->kind = BLOCK_FREED;
+        break;
+    default:
+        block->kind = BLOCK_INVALID;
+        block->error = "no block was ever handed out here";
+    }
+}
+
 static struct block block_in_slab(struct slab *slab, void *memory) {
     struct block block = {.kind = BLOCK_SLOT, .memory = memory, .slab = slab};
     if (!slab_is_slot(slab, memory)) {
         block.kind = BLOCK_INVALID;
         block.error = "no block starts here";
+    } else if (UNLIKELY(slab_has_marks(slab))) {
+        judge_mark(&block);
     } else if (UNLIKELY(slab_is_hidden(slab, memory)) ||
                (UNLIKELY(slot_looks_free(memory)) && slot_is_freed(slab, memory))) {
         block.kind = BLOCK_FREED;
@@ -137,7 +154,7 @@ struct block thread_find_block(const void *address) {
 size_t thread_usable_bytes(const struct block *block) {
     switch (block->kind) {
     case BLOCK_SLOT:
-        return block->slab->slot_bytes;
+        return slab_usable_bytes(block->slab, block->memory);
     case BLOCK_MAPPED:
         return block->mapped_bytes;
     default:

@@ -29,26 +29,31 @@ static struct slot_list *list_for(struct thread *thread, struct slab *slab) {
     return uses_class ? &thread->caches[slab->class_index] : NULL;
 }
 
+void operation_release_slot(struct thread *thread, struct slab *slab, struct slot *slot) {
+    struct slot_list *list = list_for(thread, slab);
+    if (list == NULL) {
+        slot_mark_travelling(slot);
+        remote_free(thread, slab, slot);
+    } else if (slot_list_push(list, slot, &slot_secrets)) {
+        look_at(thread, slab, list);
+    }
+}
+
+void operation_release_slot_reentrant(struct slab *slab, struct slot *slot) {
+    slot_mark_travelling(slot);
+    remote_free_reentrant(slab, slot);
+}
+
 void thread_free_slot(struct slab *slab, void *memory) {
-    struct slot *slot = memory;
     operation_event(THREAD_EVENT_FREE, memory, 0);
     bool outermost = operation_enter();
     if (UNLIKELY(params.perturb != 0)) {
-        memset(slot, params.perturb, slab->slot_bytes);
+        memset(memory, params.perturb, slab->slot_bytes);
     }
-    struct thread *thread = outermost ? thread_attach() : thread_own;
-    struct slot_list *list = outermost ? list_for(thread, slab) : NULL;
-    if (list != NULL) {
-        if (slot_list_push(list, slot, &slot_secrets)) {
-            look_at(thread, slab, list);
-        }
+    if (LIKELY(outermost)) {
+        operation_release_slot(thread_attach(), slab, memory);
     } else {
-        slot_mark_travelling(slot);
-        if (outermost) {
-            remote_free(thread, slab, slot);
-        } else {
-            remote_free_reentrant(slab, slot);
-        }
+        operation_release_slot_reentrant(slab, memory);
     }
     operation_leave();
 }

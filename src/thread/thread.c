@@ -106,7 +106,7 @@ static void join_arena(struct thread *thread) {
     thread->arena = first_arena();
     thread->attached = 1;
     __atomic_add_fetch(&attached_count, 1, __ATOMIC_RELAXED);
-    thread->view = params.slabs && params.perturb != 0 ? &thread_none : thread;
+    thread->view = params_wants_detour() ? &thread_none : thread;
     slabs_init(thread);
     remote_open(thread);
     thread->has_lists = false;
@@ -197,6 +197,7 @@ void thread_detach(struct thread *thread) {
     if (thread == thread_own) {
         thread_own = &thread_gone;
     }
+    quarantine_flush(thread);
     remote_close(thread);
     large_close(thread);
     operation_leave();
@@ -222,6 +223,7 @@ int thread_init(void) {
         slot_secrets.tag = (uint32_t)os_random();
     } while (quick_secret == 0 || slot_secrets.tag == 0);
     slot_secrets.mask = (uintptr_t)os_random() & ~SLOT_FLAGS;
+    chance_seed = params.hardened ? os_random() : 0;
     int status = pthread_key_create(&end_key, end_of_thread);
     has_end_key = status == 0;
     return -status;
@@ -250,6 +252,7 @@ void thread_fork_child(void) {
         slabs_init(thread);
         remote_abandon(thread);
         large_abandon(thread);
+        quarantine_abandon(thread);
         thread->quick = (struct quick_lists){.head = {NULL}};
         if (thread->medium != NULL) {
             memset(thread->medium, 0, sizeof *thread->medium);

@@ -33,6 +33,7 @@
 #include "pages/retention.h"
 #include "slab/depot.h"
 #include "thread/cache.h"
+#include "thread/quarantine.h"
 
 /* Slots freed by this thread that belong to another one, not yet sent. */
 struct outgoing {
@@ -62,9 +63,10 @@ struct thread {
     struct retention retention;
     struct outgoing outgoing[OUTGOING_WAYS];
     struct quick_lists quick;
-    struct regions regions;      /* large blocks, live and cached */
-    struct medium_lists *medium; /* NULL until a medium chunk is freed; kept with the state */
-    struct arena *arena;         /* NULL: not attached */
+    struct regions regions;        /* large blocks, live and cached */
+    struct medium_lists *medium;   /* NULL until a medium chunk is freed; kept with the state */
+    struct quarantine *quarantine; /* NULL until a slot is freed under profile=hardened; kept */
+    struct arena *arena;           /* NULL: not attached */
     void *charge;        /* block that stands for glibc's in-heap cache, so that figures agree */
     struct thread *next; /* all states, newest first; written once */
     struct thread *next_free;
@@ -74,8 +76,9 @@ struct thread {
     struct thread *view; /* where fast paths look: this state, or thread_none */
     struct slab *active[SLAB_CLASSES]; /* never NULL: &slab_none where there is none */
     struct list partial[SLAB_CLASSES][SLAB_GROUPS];
-    size_t raised_bytes;              /* by so much its caches may hold more than at first */
-    size_t cache_turn;                /* of the last cache that was looked at in passing */
+    uint32_t patrol_countdown; /* allocations until another slot is looked at (profile=hardened) */
+    size_t raised_bytes;       /* by so much its caches may hold more than at first */
+    size_t cache_turn;         /* of the last cache that was looked at in passing */
     int32_t cache_seen[SLAB_CLASSES]; /* its `until` then */
 
     /* Written by others. */
@@ -121,7 +124,8 @@ struct thread *thread_switch(struct thread *thread);
  * from the thread's next slow operation on (from now on for the caller's own). Any thread may call
  * it. */
 void thread_detour(struct thread *thread, bool on);
-/* The same for every thread that there is; new ones are detoured while params.perturb is set. */
+/* The same for every thread that there is; new ones are detoured while params.perturb is set, and
+ * under profile=hardened. */
 void thread_detour_all(bool on);
 bool thread_is_detoured(const struct thread *thread);
 
@@ -155,6 +159,8 @@ size_t thread_count(void);
 void *thread_malloc(size_t bytes);
 /* From a slab alone; NULL: slabs do not serve the request, or have no memory. */
 void *thread_slot(size_t bytes);
+/* From a slab of its own, where nothing else can serve; NULL. For callers past thread_malloc. */
+void *thread_lone_slot(size_t bytes);
 void *thread_calloc(size_t bytes);
 /* alignment: a power of two. */
 void *thread_aligned(size_t alignment, size_t bytes);

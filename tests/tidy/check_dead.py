@@ -12,6 +12,7 @@ BUILT_FOLDERS = {
     "src/base/*.c": "cmake/library.cmake", "src/os/*.c": "cmake/library.cmake",
     "src/pages/*.c": "cmake/library.cmake", "src/slab/*.c": "cmake/library.cmake",
     "src/chunk/*.c": "cmake/library.cmake", "src/thread/*.c": "cmake/library.cmake",
+    "src/hardened/*.c": "cmake/library.cmake",
     "src/api/*.c": "cmake/library.cmake", "src/model/*.c": "cmake/model.cmake",
     "src/trace/*.c": "cmake/tool.cmake", "src/inspect/*.c": "cmake/tool.cmake",
     "src/cli/*.c": "cmake/tool.cmake", "tests/preload/helpers/*.c": "tests/functions.cmake",

@@ -8,7 +8,7 @@ from tidy import includes, layer_of, main, rule, without_comments
 
 # Bottom to top. "include" is include/arenite, the public headers. A layer always includes itself.
 BELOW_SLAB = ["base", "os", "pages"]
-LIBRARY = BELOW_SLAB + ["slab", "chunk", "thread", "api"]
+LIBRARY = BELOW_SLAB + ["slab", "chunk", "thread", "hardened", "api"]
 MAY_INCLUDE = {
     "base": [],
     "os": ["base"],
@@ -16,6 +16,7 @@ MAY_INCLUDE = {
     "slab": BELOW_SLAB,
     "chunk": BELOW_SLAB,
     "thread": BELOW_SLAB + ["slab", "chunk"],
+    "hardened": BELOW_SLAB + ["slab", "thread"],
     "api": LIBRARY + ["include"],
     "model": ["base", "os/os.h", "pages/buddy.h"],
     "trace": ["include", "model"],

@@ -17,7 +17,7 @@ NAMED = {"SIZE_MAX": "no limit", "INT_MAX": "2147483647", "MMAP_MAX_DEFAULT": "6
          "FAST_REQUEST_MAX_BYTES": "160", "QUICK_COUNT_DEFAULT": "7", "QUICK_COUNT_MAX": "65535",
          "QUICK_MAX_BYTES - SIZE_BYTES": "1032",
          "RETENTION_BASE_BYTES": "524288", "RETENTION_WINDOW_NS / 1000000": "10000",
-         "REGION_CACHE_DEFAULT_BYTES": "268435456"}
+         "REGION_CACHE_DEFAULT_BYTES": "268435456", "QUARANTINE_DEFAULT_BYTES": "1048576"}
 SAMPLE = ('OPTION(A, a, SIZE, "bytes", 0, 0, SIZE_MAX, ANY, M_A, "V", "g.a",\n'
           '       "what it does")\n')
 SAMPLE_ROW = "| `a` | size | bytes | 0 | 0 to no limit | any time | `M_A` | `V` | `g.a` |\n"

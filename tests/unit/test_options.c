@@ -106,8 +106,8 @@ static void test_wrong_values(void **state) {
     expect_refused("arena_max=4K", "a number from 0 on, or -1 for no limit");
     expect_refused("mxfast=200", sizeof(void *) == 8 ? BYTES "to 160" : BYTES "to 80");
     expect_refused("stats_at_exit=2", "0 or 1");
-    expect_refused("profile=musl", "one of default/ptmalloc/glibc");
-    expect_refused("profile=", "one of default/ptmalloc/glibc");
+    expect_refused("profile=musl", "one of default/ptmalloc/glibc/hardened");
+    expect_refused("profile=", "one of default/ptmalloc/glibc/hardened");
     expect_refused("retain_decay=5h", "milliseconds, or a time as 500ms, 10s or 2min, from 1 to "
                                       "3600000");
     expect_refused("retain_decay=61min", "milliseconds, or a time as 500ms, 10s or 2min, from 1 to "
@@ -170,11 +170,13 @@ static void test_profiles(void **state) {
                   "slabs 0 charges 1 lists 0 step 0 tcache_count 0 top_pad 8192\n");
     expect_engine("tcache_count=3,profile=ptmalloc",
                   "slabs 0 charges 0 lists 3 step 0 tcache_count 3 top_pad 131072\n");
+    expect_engine("profile=hardened",
+                  "slabs 1 charges 0 lists 7 step 262144 tcache_count 7 top_pad 131072\n");
     expect_engine("profile=glibc,profile=default",
                   "slabs 1 charges 0 lists 7 step 262144 tcache_count 7 top_pad 131072\n");
     expect_engine("profile=musl",
                   "arenite: ARENITE_OPTIONS: profile=musl ignored: the value is not allowed; "
-                  "allowed is one of default/ptmalloc/glibc\n"
+                  "allowed is one of default/ptmalloc/glibc/hardened\n"
                   "slabs 1 charges 0 lists 7 step 262144 tcache_count 7 top_pad 131072\n");
 }
 
