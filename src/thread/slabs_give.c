@@ -110,7 +110,7 @@ size_t slabs_returns_bytes(const struct thread *thread) {
 static size_t sparse_limit(struct thread *thread) {
     retention_look(&thread->sparse, thread->holes_bytes, os_clock_ns());
     size_t earned = retention_earned(&thread->sparse), granules = page_heap_earned();
-    return SPARSE_BYTES + (earned > granules ? earned : granules) / 8 * 9;
+    return SPARSE_BYTES + (earned > granules ? earned : granules) / 4 * 5;
 }
 
 bool slabs_make_holes(struct thread *thread, bool all) {
