@@ -29,18 +29,19 @@ static void *or_enomem(void *memory) {
 
 /* ---- the slow side of entries --------------------------------------------------------------- */
 
-/* What the thread keeps: large blocks and medium chunks beside slabs, quick lists where slabs are
- * off. */
+/* What the thread keeps above the slabs' sizes: large blocks and medium chunks. */
+INLINE void *pop_large(size_t bytes) {
+    void *large = bytes >= REGION_MIN_BYTES ? large_pop(bytes, false) : NULL;
+    return large != NULL ? large : thread_pop_medium(chunk_bytes_for(bytes));
+}
+
+/* The same and the quick lists that there are where slabs are off. */
 static void *pop_chunk(size_t bytes) {
     size_t index = quick_index_for(bytes);
     if (index < QUICK_LISTS) {
         return quick_pop(&thread_current->quick, index);
     }
-    if (UNLIKELY(bytes > REQUEST_MAX_BYTES)) {
-        return NULL;
-    }
-    void *large = bytes >= REGION_MIN_BYTES ? large_pop(bytes, false) : NULL;
-    return large != NULL ? large : thread_pop_medium(chunk_bytes_for(bytes));
+    return LIKELY(bytes <= REQUEST_MAX_BYTES) ? pop_large(bytes) : NULL;
 }
 
 /* From the cache of a class above the small ones. */
@@ -51,12 +52,9 @@ INLINE void *pop_wide(size_t bytes) {
                : NULL;
 }
 
-void *entry_malloc_for(size_t bytes, const void *caller) {
+/* Of what the thread keeps there is nothing that serves. */
+static NOINLINE void *malloc_past_lists(size_t bytes, const void *caller) {
     report_caller = caller;
-    void *memory = pop_chunk(bytes);
-    if (memory != NULL) {
-        return memory;
-    }
     start_ensure();
     if (divert_is_on()) { /* only now: who asked is not known */
         return or_enomem(divert_malloc(bytes, 1, ORIGIN_ANY, caller));
@@ -64,7 +62,28 @@ void *entry_malloc_for(size_t bytes, const void *caller) {
     return or_enomem(entry_allows(bytes) ? thread_malloc(bytes) : NULL);
 }
 
+void *entry_malloc_for(size_t bytes, const void *caller) {
+    report_caller = caller;
+    void *memory = pop_chunk(bytes);
+    return memory != NULL ? memory : malloc_past_lists(bytes, caller);
+}
+
+static NOINLINE void *malloc_large(size_t bytes, const void *caller) {
+    report_caller = caller;
+    void *memory = LIKELY(bytes <= REQUEST_MAX_BYTES) ? pop_large(bytes) : NULL;
+    return LIKELY(memory != NULL) ? memory : malloc_past_lists(bytes, caller);
+}
+
 /* A cache that is empty, as mostly when the fast paths miss, is filled at once. */
+static NOINLINE void *malloc_slot(size_t bytes, const void *caller) {
+    void *slot = NULL;
+    report_caller = caller;
+    if (LIKELY(thread_own->attached != 0) && budget_allows(bytes)) {
+        slot = thread_slot(bytes);
+    }
+    return slot != NULL ? slot : entry_malloc_for(bytes, caller);
+}
+
 void *entry_malloc_slow(size_t bytes) {
     if (divert_is_on()) {
         start_ensure();
@@ -74,11 +93,8 @@ void *entry_malloc_slow(size_t bytes) {
     if (LIKELY(slot != NULL)) {
         return slot;
     }
-    report_caller = ENTRY_CALLER();
-    if (LIKELY(thread_own->attached != 0) && bytes <= SLAB_MAX_BYTES && budget_allows(bytes)) {
-        slot = thread_slot(bytes);
-    }
-    return slot != NULL ? slot : entry_malloc_for(bytes, ENTRY_CALLER());
+    return bytes <= SLAB_MAX_BYTES ? malloc_slot(bytes, ENTRY_CALLER())
+                                   : malloc_large(bytes, ENTRY_CALLER());
 }
 
 struct block entry_find_block(void *memory, const char *operation, const void *caller) {
@@ -91,26 +107,16 @@ struct block entry_find_block(void *memory, const char *operation, const void *c
     return block;
 }
 
-/* The chunk lies in a heap of ours, so its header may be read; one test then sees that pointer
- * and size are aligned and the M flag is clear (P and A, the other two flags, may be either). */
-INLINE bool push_quick(const struct heap *heap, struct chunk *chunk) {
-    size_t bytes = chunk_head(chunk) & ~(CHUNK_PREV_IN_USE | CHUNK_NON_MAIN);
-    size_t index = quick_index(bytes);
-    return is_aligned((uintptr_t)chunk | bytes, CHUNK_ALIGNMENT) && index < QUICK_LISTS &&
-           thread_current->quick.room[index] != 0 && bytes < heap_end(heap) - (uintptr_t)chunk &&
-           free_neighbour_is_plausible(chunk, heap_end(heap)) &&
-           quick_push_unless_freed(&thread_current->quick, index, chunk_memory(chunk));
-}
-
 /* A block that carries the key of a freed one takes the long way, which looks it up. */
 INLINE bool free_chunk(struct heap *heap, struct chunk *chunk) {
-    if (push_quick(heap, chunk)) {
-        return true;
-    }
-    if (!entry_is_live(heap, chunk)) {
+    if (UNLIKELY(!entry_is_live(heap, chunk))) {
         return false;
     }
-    if (!thread_push_medium(chunk)) {
+    size_t index = quick_index(chunk_bytes(chunk));
+    bool is_kept = index < QUICK_LISTS
+                       ? quick_push(&thread_current->quick, index, chunk_memory(chunk))
+                       : thread_push_medium(chunk);
+    if (!is_kept) {
         thread_free_chunk(heap, chunk);
     }
     return true;
@@ -126,6 +132,11 @@ void entry_free_found(const struct block *block) {
     }
 }
 
+static NOINLINE void free_searched(void *memory, const void *caller) {
+    struct block block = entry_find_block(memory, "free", caller);
+    entry_free_found(&block);
+}
+
 void entry_free_for(void *memory, const void *caller) {
     if (memory == NULL) {
         return;
@@ -136,11 +147,10 @@ void entry_free_for(void *memory, const void *caller) {
     }
     report_caller = caller;
     struct heap *heap = entry_find_heap(memory);
-    if (heap != NULL ? free_chunk(heap, chunk_of_memory(memory)) : large_push(memory)) {
-        return;
+    bool is_done = heap != NULL ? free_chunk(heap, chunk_of_memory(memory)) : large_push(memory);
+    if (UNLIKELY(!is_done)) {
+        free_searched(memory, caller);
     }
-    struct block block = entry_find_block(memory, "free", caller);
-    entry_free_found(&block);
 }
 
 /* A larger slot of another's slab stays with a thread that uses the class itself and has room for

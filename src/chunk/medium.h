@@ -35,6 +35,7 @@ struct medium_list {
 
 struct medium_lists {
     size_t held_bytes;
+    size_t most_bytes; /* its share, as it was when it was last full */
     struct medium_list lists[MEDIUM_LISTS];
 };
 

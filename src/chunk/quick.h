@@ -118,12 +118,6 @@ INLINE bool quick_push(struct quick_lists *lists, size_t index, void *memory) {
     return quick_link(lists, index, memory);
 }
 
-/* The same for a path that must call nothing: false also for a block that looks freed, which the
- * slow path then settles. */
-INLINE bool quick_push_unless_freed(struct quick_lists *lists, size_t index, void *memory) {
-    return !UNLIKELY(quick_looks_freed(memory)) && quick_link(lists, index, memory);
-}
-
 /* Gives every list room for `count` chunks, up to the chunk size limit. The lists are empty. */
 void quick_open(struct quick_lists *lists, size_t count, size_t limit_bytes);
 

@@ -89,8 +89,15 @@ INLINE size_t retention_surplus(const struct retention *retention, size_t dirty_
 }
 
 /* True when it is time to look at the clock. */
+INLINE bool retention_ticks(const struct retention *retention) {
+    return retention->ticks % RETENTION_TICKS == 0;
+}
+
+/* The same, and counts an operation. */
 INLINE bool retention_tick(struct retention *retention) {
-    return UNLIKELY(retention->ticks++ % RETENTION_TICKS == 0);
+    bool ticks = retention_ticks(retention);
+    retention->ticks++;
+    return UNLIKELY(ticks);
 }
 
 /* Ends windows that are over. */

@@ -136,7 +136,9 @@ static size_t cache_share(void) {
 
 static void put(struct thread *thread, struct region *region) {
     struct regions *regions = &thread->regions;
-    regions->most_bytes = cache_share();
+    if (UNLIKELY(retention_ticks(&regions->retention))) {
+        regions->most_bytes = cache_share();
+    }
     region_put(regions, region);
     if (UNLIKELY(regions->gone_bytes != regions->told_bytes)) {
         tell_arena(thread);

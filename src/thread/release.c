@@ -236,9 +236,9 @@ static size_t medium_share(void) {
     return share > MEDIUM_SHARE_MIN_BYTES ? share : MEDIUM_SHARE_MIN_BYTES;
 }
 
-/* Handlers must not see a list half changed: each step is an operation of its own. Before it they
- * may have changed everything, so that each looks for itself. */
-static void *take_medium(struct medium_lists *lists, struct medium_list *list, size_t bytes) {
+/* Handlers must not see a list half changed, and may have changed it before: each step is an
+ * operation of its own and looks for itself. */
+INLINE void *take_medium(struct medium_lists *lists, struct medium_list *list, size_t bytes) {
     operation_enter();
     bool has_one = list->head != NULL && list->bytes == bytes;
     void *memory = has_one ? medium_pop(lists, list) : NULL;
@@ -246,24 +246,21 @@ static void *take_medium(struct medium_lists *lists, struct medium_list *list, s
     return memory;
 }
 
-static bool put_medium(struct medium_lists *lists, struct medium_list *list, size_t bytes,
+INLINE bool put_medium(struct medium_lists *lists, struct medium_list *list, size_t bytes,
                        void *memory) {
     operation_enter();
-    bool is_its = list->bytes == bytes;
-    if (is_its) {
+    bool has_room = list->bytes == bytes && lists->held_bytes + bytes <= lists->most_bytes;
+    if (has_room) {
         medium_push(lists, list, memory);
     }
     operation_leave();
-    return is_its;
+    return has_room;
 }
 
 void *thread_pop_medium(size_t bytes) {
     struct medium_lists *lists = thread_current->medium;
-    if (lists == NULL || !medium_serves(bytes)) {
-        return NULL;
-    }
-    struct medium_list *list = medium_list_of(lists, bytes);
-    return list->head != NULL && list->bytes == bytes ? take_medium(lists, list, bytes) : NULL;
+    bool may = lists != NULL && medium_serves(bytes);
+    return may ? take_medium(lists, medium_list_of(lists, bytes), bytes) : NULL;
 }
 
 static void flush_list(struct medium_lists *lists, struct medium_list *list) {
@@ -284,18 +281,6 @@ bool thread_flush_medium(struct thread *thread) {
     return true;
 }
 
-/* Makes room for so many bytes; false when they are more than a thread keeps. */
-static bool make_room(struct thread *thread, size_t bytes) {
-    size_t share = medium_share();
-    if (bytes > share) {
-        return false;
-    }
-    if (UNLIKELY(thread->medium->held_bytes + bytes > share)) {
-        thread_flush_medium(thread);
-    }
-    return true;
-}
-
 /* The list is another size's: that one's chunks go home. */
 static void rename_list(struct medium_lists *lists, struct medium_list *list, size_t bytes) {
     flush_list(lists, list);
@@ -305,9 +290,9 @@ static void rename_list(struct medium_lists *lists, struct medium_list *list, si
 }
 
 /* A size that is freed for the first time is only remembered: programs whose sizes do not repeat
- * would fill the lists in vain. */
-static bool keep_medium(struct thread *thread, void *memory, size_t bytes) {
-    struct medium_lists *lists = medium_of(thread);
+ * would fill the lists in vain. When there is no room all chunks go home. */
+static COLD bool make_room(struct thread *thread, size_t bytes) {
+    struct medium_lists *lists = thread_depth == 0 ? medium_of(thread) : NULL;
     if (lists == NULL) {
         return false;
     }
@@ -316,16 +301,29 @@ static bool keep_medium(struct thread *thread, void *memory, size_t bytes) {
         rename_list(lists, list, bytes);
         return false;
     }
-    if (!make_room(thread, bytes)) {
-        return false;
+    lists->most_bytes = medium_share();
+    if (bytes <= lists->most_bytes && lists->held_bytes + bytes > lists->most_bytes) {
+        thread_flush_medium(thread);
     }
-    return put_medium(lists, list, bytes, memory);
+    return true;
 }
 
 bool thread_push_medium(struct chunk *chunk) {
     size_t bytes = chunk_bytes(chunk);
-    return medium_serves(bytes) && thread_depth == 0 &&
-           keep_medium(thread_current, chunk_memory(chunk), bytes);
+    struct thread *thread = thread_current;
+    if (!medium_serves(bytes)) {
+        return false;
+    }
+    struct medium_lists *lists = thread->medium;
+    if (LIKELY(lists != NULL) &&
+        LIKELY(put_medium(lists, medium_list_of(lists, bytes), bytes, chunk_memory(chunk)))) {
+        return true;
+    }
+    if (!make_room(thread, bytes)) {
+        return false;
+    }
+    lists = thread->medium;
+    return put_medium(lists, medium_list_of(lists, bytes), bytes, chunk_memory(chunk));
 }
 
 static void free_mapped(void *memory) {
