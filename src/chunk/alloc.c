@@ -107,13 +107,12 @@ INLINE void check_unsorted(const struct arena *arena, const struct chunk *chunk)
     size_t bytes = chunk_bytes(chunk);
     const struct chunk *next = chunk_at(chunk, bytes);
     const char *error = NULL;
-    if (bytes <= CHUNK_HEADER_BYTES || bytes > arena->system_bytes) {
-        error = "corrupted size of a free chunk";
-    } else if (next->prev_size != bytes || chunk_prev_in_use(next)) {
+    const struct heap *heap = heap_find(chunk);
+    if (!bin_size_is_right(heap, chunk, bytes) || chunk_prev_in_use(next)) {
         error = "corrupted size after a free chunk";
     } else if (next->size < CHUNK_HEADER_BYTES || next->size > arena->system_bytes) {
         error = "corrupted size of the chunk behind a free one";
-    } else if (!bin_links_agree(&chunk->links)) {
+    } else if (!bin_links_agree_in(heap, &chunk->links)) {
         error = "corrupted double-linked list of free chunks";
     }
     if (UNLIKELY(error != NULL)) {
@@ -130,15 +129,15 @@ INLINE struct chunk *cut_last_remainder(const struct alloc *alloc, struct chunk 
         bytes <= alloc->bytes + CHUNK_MIN_BYTES) {
         return NULL;
     }
-    bin_take(arena, chunk);
+    bin_detach(chunk);
     arena->last_remainder = split(alloc, chunk, bytes);
     return chunk;
 }
 
-/* Gives the oldest unsorted chunk its one chance, else sorts it into its bin. */
+/* Gives the oldest unsorted chunk its one chance, else sorts it into its bin. It has been checked. */
 INLINE struct chunk *try_unsorted(struct alloc *alloc, struct chunk *chunk) {
     size_t bytes = chunk_bytes(chunk);
-    bin_take(alloc->arena, chunk);
+    bin_detach(chunk);
     if (bytes != alloc->bytes) {
         bin_put(alloc->arena, chunk, bytes);
         return NULL;

@@ -34,12 +34,51 @@ static void map_set(struct arena *arena, unsigned index) {
     arena->binmap[index / 64] |= UINT64_C(1) << (index % 64);
 }
 
+/* Links may have been overwritten: none is followed before it is seen to lead back. */
+static void expect_links(const struct heap *heap, const struct links *node) {
+    if (UNLIKELY(!bin_links_agree_in(heap, node))) {
+        report_corruption("corrupted large bin", chunk_memory(chunk_of_links(node)));
+    }
+}
+
+static NOINLINE COLD void report_size_links(const struct chunk *chunk) {
+    report_corruption("corrupted size links of a large bin", chunk_memory(chunk));
+}
+
+/* One step along the size links, to where sizes are smaller, or larger. */
+static struct chunk *next_smaller(const struct heap *heap, const struct chunk *at) {
+    struct chunk *next = at->fd_nextsize;
+    if (UNLIKELY(!bin_may_follow_from(heap, next) || next->bk_nextsize != at ||
+                 chunk_bytes(next) >= chunk_bytes(at))) {
+        report_size_links(at);
+    }
+    return next;
+}
+
+static struct chunk *next_larger(const struct heap *heap, const struct chunk *at) {
+    struct chunk *next = at->bk_nextsize;
+    if (UNLIKELY(!bin_may_follow_from(heap, next) || next->fd_nextsize != at ||
+                 chunk_bytes(next) <= chunk_bytes(at))) {
+        report_size_links(at);
+    }
+    return next;
+}
+
+/* The size links are a circle: the largest leads to the smallest. */
+static struct chunk *smallest_of(const struct heap *heap, const struct links *bin) {
+    struct chunk *largest = bin_first(bin), *smallest = largest->bk_nextsize;
+    if (UNLIKELY(!bin_may_follow_from(heap, smallest) || smallest->fd_nextsize != largest)) {
+        report_size_links(largest);
+    }
+    return smallest;
+}
+
 /* Inserts `chunk` as first of its size in front of `next`, the first of the next smaller size
  * (or, in a circle, the largest). */
-static void link_size_before(struct chunk *chunk, struct chunk *next) {
+static void link_size_before(const struct heap *heap, struct chunk *chunk, struct chunk *next) {
     struct chunk *previous = next->bk_nextsize;
-    if (UNLIKELY(!bin_may_follow(previous) || previous->fd_nextsize != next)) {
-        report_corruption("corrupted size links of a large bin", chunk_memory(next));
+    if (UNLIKELY(!bin_may_follow_from(heap, previous) || previous->fd_nextsize != next)) {
+        report_size_links(next);
     }
     chunk->fd_nextsize = next;
     chunk->bk_nextsize = previous;
@@ -48,28 +87,28 @@ static void link_size_before(struct chunk *chunk, struct chunk *next) {
 }
 
 static void put_sorted(struct links *bin, struct chunk *chunk, size_t bytes) {
+    const struct heap *heap = heap_find(chunk);
     struct links *before = bin; /* node that will follow the chunk */
     if (bin_is_empty(bin)) {
         chunk->fd_nextsize = chunk;
         chunk->bk_nextsize = chunk;
     } else if (bytes < chunk_bytes(bin_last(bin))) {
-        link_size_before(chunk, bin_first(bin));
+        link_size_before(heap, chunk, bin_first(bin));
     } else {
         struct chunk *at = bin_first(bin);
         while (bytes < chunk_bytes(at)) {
-            at = at->fd_nextsize;
+            at = next_smaller(heap, at);
         }
+        expect_links(heap, &at->links);
         if (bytes == chunk_bytes(at)) {
             bin_clear_size_links(chunk, bytes); /* second of its size: the first keeps the links */
             before = at->links.fd;
         } else {
-            link_size_before(chunk, at);
+            link_size_before(heap, chunk, at);
             before = &at->links;
         }
     }
-    if (UNLIKELY(before->bk->fd != before)) {
-        report_corruption("corrupted large bin", chunk_memory(chunk_of_links(before)));
-    }
+    expect_links(heap, before);
     bin_link_between(&chunk->links, before->bk, before);
 }
 
@@ -84,13 +123,13 @@ void bin_put(struct arena *arena, struct chunk *chunk, size_t bytes) {
     map_set(arena, index);
 }
 
-void bin_take_size_links(struct arena *arena, struct chunk *chunk) {
+void bin_take_size_links(struct arena *arena, const struct heap *heap, struct chunk *chunk) {
     const struct links *bin = bin_at(arena, bin_index_large(chunk_bytes(chunk)));
     struct chunk *next = chunk->fd_nextsize;
     struct chunk *previous = chunk->bk_nextsize;
-    if (UNLIKELY(!bin_may_follow(next) || !bin_may_follow(previous) || next->bk_nextsize != chunk ||
-                 previous->fd_nextsize != chunk)) {
-        report_corruption("corrupted size links of a large bin", chunk_memory(chunk));
+    if (UNLIKELY(!bin_may_follow_from(heap, next) || !bin_may_follow_from(heap, previous) ||
+                 next->bk_nextsize != chunk || previous->fd_nextsize != chunk)) {
+        report_size_links(chunk);
     }
     struct chunk *heir = chunk_of_links(chunk->links.fd);
     if (&heir->links != bin && heir->fd_nextsize == NULL) {
@@ -109,11 +148,13 @@ struct chunk *bin_find_best(struct arena *arena, unsigned index, size_t bytes) {
     if (bin_is_empty(bin) || chunk_bytes(bin_first(bin)) < bytes) {
         return NULL;
     }
-    struct chunk *best = bin_first(bin)->bk_nextsize; /* smallest size in the bin */
+    const struct heap *heap = heap_find(bin_first(bin));
+    struct chunk *best = smallest_of(heap, bin);
     while (chunk_bytes(best) < bytes) {
-        best = best->bk_nextsize;
+        best = next_larger(heap, best);
     }
     if (&best->links != bin->bk) {
+        expect_links(heap, &best->links);
         struct chunk *second = chunk_of_links(best->links.fd);
         if (chunk_bytes(second) == chunk_bytes(best)) {
             best = second;

@@ -71,14 +71,26 @@ INLINE void bin_link_between(struct links *node, struct links *bk, struct links 
 /* Whether an address may be followed: it lies in a heap, where the other arenas keep their bins
  * too, or in main's bins. What was written over a link mostly leads elsewhere. */
 INLINE bool bin_may_follow(const void *address) {
-    return LIKELY(heap_find(address) != NULL) ||
-           (uintptr_t)address - (uintptr_t)&main_arena < sizeof main_arena;
+    return LIKELY(is_aligned((uintptr_t)address, sizeof(void *))) &&
+           ((uintptr_t)address - (uintptr_t)&main_arena < sizeof main_arena ||
+            heap_find(address) != NULL);
+}
+
+/* The same, quicker where it lies in the heap that the link was found in (NULL: in none). */
+INLINE bool bin_may_follow_from(const struct heap *heap, const void *address) {
+    bool is_near = heap != NULL && heap_contains(heap, address);
+    return LIKELY(is_near && is_aligned((uintptr_t)address, sizeof(void *))) ||
+           bin_may_follow(address);
 }
 
 /* Whether a node's neighbours agree that it stands between them. */
-INLINE bool bin_links_agree(const struct links *node) {
-    return LIKELY(bin_may_follow(node->fd) && bin_may_follow(node->bk)) &&
+INLINE bool bin_links_agree_in(const struct heap *heap, const struct links *node) {
+    return LIKELY(bin_may_follow_from(heap, node->fd) && bin_may_follow_from(heap, node->bk)) &&
            LIKELY(node->fd->bk == node && node->bk->fd == node);
+}
+
+INLINE bool bin_links_agree(const struct links *node) {
+    return bin_links_agree_in(heap_find(node), node);
 }
 
 /* Takes a node out of its list, which must agree about it. */
@@ -102,7 +114,7 @@ INLINE void bin_clear_size_links(struct chunk *chunk, size_t bytes) {
 }
 
 /* A chunk that was first of its size leaves the size links, or hands them to its equal. */
-void bin_take_size_links(struct arena *arena, struct chunk *chunk);
+void bin_take_size_links(struct arena *arena, const struct heap *heap, struct chunk *chunk);
 
 /* ---- putting and taking ---------------------------------------------------------------------- */
 
@@ -119,16 +131,34 @@ INLINE void bin_put_unsorted(struct arena *arena, struct chunk *chunk, size_t by
 /* Puts a free chunk into the bin of its size and marks that in the map. */
 void bin_put(struct arena *arena, struct chunk *chunk, size_t bytes);
 
+/* Whether a free chunk's size is repeated behind it. It may have been overwritten: what it leads to
+ * is read only if it lies in a heap. */
+INLINE bool bin_size_is_right(const struct heap *heap, const struct chunk *chunk, size_t bytes) {
+    const struct chunk *next = chunk_at(chunk, bytes);
+    return LIKELY(bytes >= CHUNK_MIN_BYTES && bin_may_follow_from(heap, next)) &&
+           LIKELY(next->prev_size == bytes);
+}
+
+/* Takes a chunk out of its list, whose links have been looked at. */
+INLINE void bin_detach(struct chunk *chunk) {
+    chunk->links.fd->bk = chunk->links.bk;
+    chunk->links.bk->fd = chunk->links.fd;
+}
+
 /* Takes a chunk out of whatever bin it is in. */
 INLINE void bin_take(struct arena *arena, struct chunk *chunk) {
+    const struct heap *heap = heap_find(chunk);
     size_t bytes = chunk_bytes(chunk);
-    if (UNLIKELY(bytes != chunk_next(chunk)->prev_size)) {
+    if (UNLIKELY(!bin_size_is_right(heap, chunk, bytes))) {
         report_corruption("corrupted size of a free chunk", chunk_memory(chunk));
     }
-    if (!bin_is_small(bytes) && chunk->fd_nextsize != NULL) {
-        bin_take_size_links(arena, chunk);
+    if (UNLIKELY(!bin_links_agree_in(heap, &chunk->links))) {
+        report_corruption("corrupted double-linked list of free chunks", chunk_memory(chunk));
     }
-    bin_unlink_node(&chunk->links);
+    if (!bin_is_small(bytes) && chunk->fd_nextsize != NULL) {
+        bin_take_size_links(arena, heap, chunk);
+    }
+    bin_detach(chunk);
 }
 
 /* Takes the oldest chunk of a small bin, marks it in use, NULL when there is none. */

@@ -10,7 +10,7 @@
  * are not asked for any more do not keep their place.
  *
  * Chunks in a list count as in use for their arena. Slots are those of quick.h: masked links, a
- * secret key against double frees.
+ * secret key against double frees; behind them the link once more, as there is room.
  *
  * I1: every chunk in a list has its size, which hashes to the list; held_bytes is the sum of all.
  * Only the owning thread touches it. */
@@ -53,11 +53,18 @@ INLINE struct medium_list *medium_list_of(struct medium_lists *lists, size_t byt
 /* A link was overwritten: reports the chunk, and gives what all lists hold up. */
 COLD void medium_abandon(struct medium_lists *lists, const struct quick_slot *slot);
 
+/* Behind a slot's words its link stands once more, under the secret: what was written over either
+ * is not followed. */
+INLINE uintptr_t *medium_link_again(struct quick_slot *slot) {
+    return (uintptr_t *)(slot + 1);
+}
+
 /* Takes the newest chunk's memory from a list that is not empty; NULL when it is damaged. */
 INLINE void *medium_pop(struct medium_lists *lists, struct medium_list *list) {
     struct quick_slot *slot = list->head;
     struct quick_slot *next = quick_slot_next(slot);
-    if (UNLIKELY(!is_aligned((uintptr_t)next, CHUNK_ALIGNMENT) || !quick_looks_freed(slot))) {
+    if (UNLIKELY((slot->next ^ quick_secret) != *medium_link_again(slot) ||
+                 !quick_looks_freed(slot))) {
         medium_abandon(lists, slot);
         return NULL;
     }
@@ -72,6 +79,7 @@ INLINE void medium_push(struct medium_lists *lists, struct medium_list *list, vo
     struct quick_slot *slot = memory;
     slot->key = quick_secret;
     slot->next = (uintptr_t)list->head ^ quick_mask(slot);
+    *medium_link_again(slot) = slot->next ^ quick_secret;
     compiler_fence();
     list->head = slot;
     lists->held_bytes += list->bytes;
