@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define PAGE_MASK ((uint64_t)4095)
+#define ADDRESS_MAX ((uint64_t)1 << 47)
 
 /* The file in memory while it is read. */
 struct view {
@@ -22,6 +23,11 @@ struct view {
 
 static bool holds(const struct view *view, uint64_t offset, uint64_t bytes) {
     return offset <= view->length && bytes <= view->length - offset;
+}
+
+/* Tables are read where they lie. */
+static bool is_aligned(uint64_t offset) {
+    return offset % sizeof(uint64_t) == 0;
 }
 
 /* ---- program headers ----------------------------------------------------------------------- */
@@ -72,6 +78,7 @@ static void take_entry(struct elf_image *image, const struct view *view, uint64_
         }
         break;
     case DT_SONAME:
+        free(image->soname);
         image->soname = text_at(view, offset);
         break;
     case DT_RUNPATH:
@@ -86,7 +93,7 @@ static void take_entry(struct elf_image *image, const struct view *view, uint64_
 
 static void read_dynamic(struct elf_image *image, const struct view *view,
                          const Elf64_Phdr *header) {
-    if (!holds(view, header->p_offset, header->p_filesz)) {
+    if (!holds(view, header->p_offset, header->p_filesz) || !is_aligned(header->p_offset)) {
         return;
     }
     const Elf64_Dyn *entries = (const void *)(view->bytes + header->p_offset);
@@ -111,6 +118,7 @@ static void take_header(struct elf_image *image, const struct view *view,
         take_segment(image, header);
         break;
     case PT_INTERP:
+        free(image->interpreter);
         image->interpreter = text_at(view, header->p_offset);
         break;
     case PT_GNU_RELRO:
@@ -122,6 +130,20 @@ static void take_header(struct elf_image *image, const struct view *view,
     }
 }
 
+/* As the ABI has them: each after the one before, none longer in the file than in memory. */
+static bool segments_are_sane(const struct elf_image *image) {
+    uint64_t end = 0;
+    for (size_t i = 0; i < image->segment_count; i++) {
+        const struct elf_segment *segment = &image->segments[i];
+        if (segment->start < end || segment->memory_bytes > ADDRESS_MAX - segment->start ||
+            segment->start > ADDRESS_MAX || segment->file_bytes > segment->memory_bytes) {
+            return false;
+        }
+        end = segment->start + segment->memory_bytes;
+    }
+    return end > image->segments[0].start && (image->alignment & (image->alignment - 1)) == 0;
+}
+
 static const char *parse(struct elf_image *image, const struct view *view) {
     const Elf64_Ehdr *header = (const void *)view->bytes;
     if (view->length < sizeof *header || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0) {
@@ -129,7 +151,7 @@ static const char *parse(struct elf_image *image, const struct view *view) {
     }
     bool suits = header->e_ident[EI_CLASS] == ELFCLASS64 && header->e_machine == EM_X86_64 &&
                  (header->e_type == ET_EXEC || header->e_type == ET_DYN) &&
-                 header->e_phentsize == sizeof(Elf64_Phdr) &&
+                 header->e_phentsize == sizeof(Elf64_Phdr) && is_aligned(header->e_phoff) &&
                  holds(view, header->e_phoff, header->e_phnum * sizeof(Elf64_Phdr));
     if (!suits) {
         return "it is no 64-bit program of this kind of machine";
@@ -147,6 +169,9 @@ static const char *parse(struct elf_image *image, const struct view *view) {
     }
     if (image->segment_count == 0) {
         return "it has no segments to load";
+    }
+    if (!segments_are_sane(image)) {
+        return "its segments are not in order";
     }
     image->headers = image->segments[0].start - image->segments[0].offset + header->e_phoff;
     return NULL;
