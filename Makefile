@@ -8,7 +8,7 @@ PYTHON   ?= $(firstword $(wildcard /usr/bin/python3) python3)
 WORKLOAD := env PYTHONMALLOC=malloc $(PYTHON) bench/python_objects.py
 
 .DEFAULT_GOAL := all
-.PHONY: nochecks all run test test-programs misuse attack prefixed dev asan tsan i386 tidy format bench bench-model install clean help \
+.PHONY: nochecks all run test test-programs misuse attack fuzz soak prefixed dev asan tsan i386 tidy format bench bench-model install clean help \
         setup
 
 all: ## release build: build/libarenite.so, build/libarenite.a, build/arenite
@@ -44,6 +44,18 @@ attack: all ## 10,000 random programs with one bug each: how many let an attacke
 	@cmake --build build -j $(JOBS) --target attack
 	@ARENITE_TEST_SEEDS=$${ARENITE_TEST_SEEDS:-10000} tests/attack/run build/tests/attack/attack \
 		--peers default=build/libarenite.so ptmalloc=build/libarenite.so,profile=ptmalloc
+
+fuzz: ## the fuzz harnesses with libFuzzer, a minute each (ARENITE_FUZZ_SECONDS; FUZZER=afl)
+	@scripts/setup --fuzz
+	@scripts/fuzz $(or $(FUZZER),libfuzzer)
+
+soak: all ## 15 minutes of mixed traffic (ARENITE_SOAK_SECONDS), and 1,000 hours of the model's clock
+	@cmake --build build -j $(JOBS) --target soak
+	@cmake --preset dev >/dev/null
+	@cmake --build build/dev -j $(JOBS) --target on_model_hours
+	@ARENITE_TEST_STEPS=1000 build/dev/tests/on_model_hours
+	@ARENITE_SOAK_SECONDS=$${ARENITE_SOAK_SECONDS:-900} LD_PRELOAD=build/libarenite.so \
+		build/tests/soak/soak
 
 prefixed: all ## build/libarenite-prefixed.a: arenite_malloc and friends, beside another malloc
 	@cmake --build build -j $(JOBS) --target prefixed

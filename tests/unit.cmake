@@ -57,4 +57,5 @@ endforeach()
 
 if("unit" IN_LIST ARENITE_SUITES AND NOT ARENITE_SANITIZE MATCHES "thread")
     include(${CMAKE_CURRENT_SOURCE_DIR}/on_model.cmake)
+    include(${CMAKE_CURRENT_SOURCE_DIR}/fuzz.cmake)
 endif()

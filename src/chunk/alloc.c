@@ -134,7 +134,7 @@ INLINE struct chunk *cut_last_remainder(const struct alloc *alloc, struct chunk 
     return chunk;
 }
 
-/* Gives the oldest unsorted chunk its one chance, else sorts it into its bin. It has been checked. */
+/* Gives the oldest unsorted chunk its one chance, else sorts it into its bin. It was checked. */
 INLINE struct chunk *try_unsorted(struct alloc *alloc, struct chunk *chunk) {
     size_t bytes = chunk_bytes(chunk);
     bin_detach(chunk);

@@ -23,12 +23,14 @@ BUILT_FOLDERS = {
     "tests/static/*.c": "tests/functions.cmake", "tests/static/*.cc": "tests/functions.cmake",
     "tests/stress/*.c": "tests/functions.cmake", "tests/fault/*.c": "tests/functions.cmake",
     "tests/misuse/*.c": "tests/evidence.cmake", "tests/misuse/*.cc": "tests/evidence.cmake",
-    "tests/attack/*.c": "tests/evidence.cmake",
+    "tests/attack/*.c": "tests/evidence.cmake", "tests/soak/*.c": "tests/evidence.cmake",
+    "tests/fuzz/*.c": "tests/fuzz.cmake",
     "bench/programs/*.c": "bench/run",
 }
-# Scripts that are found by folder, not by name.
+# Scripts and inputs that are found by folder, not by name.
 FOUND_SCRIPTS = re.compile(
-    r"tests/(programs|programs/more|cli|fault)/[^/]+\.sh|tests/tidy/check_\w+\.py")
+    r"tests/(programs|programs/more|cli|fault)/[^/]+\.sh|tests/tidy/check_\w+\.py|"
+    r"tests/fuzz/corpus/\w+/[^/]+")
 # Files that are read by a tool or a person under their fixed name.
 WELL_KNOWN = {"README.md", "LICENSE", "Makefile", "CMakeLists.txt", "CMakePresets.json",
               ".clang-format", ".clang-tidy", ".gitignore", ".ci/run"}
