@@ -30,3 +30,12 @@ set_target_properties(attack PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT
 add_test(NAME evidence.attack COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/attack/run
     $<TARGET_FILE:attack> --strict "default=$<TARGET_FILE:arenite_shared>")
 set_tests_properties(evidence.attack PROPERTIES LABELS evidence TIMEOUT ${ARENITE_TEST_SECONDS})
+
+# ---- long runs ----
+
+add_outside_program(soak soak/soak.c)
+target_sources(soak PRIVATE support/require_preload.c)
+set_target_properties(soak PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/soak)
+add_test(NAME evidence.soak COMMAND soak)
+set_test_facts(evidence.soak evidence soak/soak.c ${ARENITE_TEST_SECONDS})
+set_property(TEST evidence.soak PROPERTY ENVIRONMENT "LD_PRELOAD=$<TARGET_FILE:arenite_shared>")
