@@ -96,7 +96,8 @@ endfunction()
 set(stress_shapes sizes realloc aligned zero large mixed threads hand_over churn cached_exit
     many_arenas detour forks signals memory_limit)
 
-function(add_stress_test profile shape)
+# `options` are the library's in these tests, `profile` is how they are called.
+function(add_stress_test profile options shape)
     set(prefix stress)
     if(ARENITE_DEBUG)
         set(prefix stress-debug)
@@ -105,7 +106,7 @@ function(add_stress_test profile shape)
     add_test(NAME ${name} COMMAND stress ${shape})
     set_tests_properties(${name} PROPERTIES LABELS preload TIMEOUT ${ARENITE_TEST_SECONDS})
     set_property(TEST ${name} PROPERTY ENVIRONMENT
-        "LD_PRELOAD=$<TARGET_FILE:arenite_shared>" "ARENITE_OPTIONS=profile=${profile}")
+        "LD_PRELOAD=$<TARGET_FILE:arenite_shared>" "ARENITE_OPTIONS=${options}")
 endfunction()
 
 function(add_stress_tests)
@@ -118,8 +119,11 @@ function(add_stress_tests)
     target_sources(stress PRIVATE support/require_preload.c)
     foreach(profile IN ITEMS default ptmalloc glibc hardened)
         foreach(shape IN LISTS stress_shapes)
-            add_stress_test(${profile} ${shape})
+            add_stress_test(${profile} profile=${profile} ${shape})
         endforeach()
+    endforeach()
+    foreach(shape IN ITEMS realloc aligned zero threads hand_over churn forks signals)
+        add_stress_test(guards sample_guards=1/5 ${shape})
     endforeach()
 endfunction()
 

@@ -6,8 +6,8 @@
  * with mallopt or with what follows here; the last call wins over every other place.
  *
  * Values are texts: a number in the option's unit ("65536"), "-1" for no limit, "0" or "1" for a
- * flag, a word, or "cgroup:90%". Set takes all that ARENITE_OPTIONS takes ("64K", "500ms", "yes"),
- * and what get returns. All are thread-safe and allocate nothing. */
+ * flag, a word, "1/1000", or "cgroup:90%". Set takes all that ARENITE_OPTIONS takes ("64K",
+ * "500ms", "yes"), and what get returns. All are thread-safe and allocate nothing. */
 #ifndef ARENITE_OPTIONS_H
 #define ARENITE_OPTIONS_H
 
@@ -28,7 +28,8 @@ size_t arenite_option_get(const char *name, char *buffer, size_t size);
 /* One option. The strings pointed to are constants of the library. */
 struct arenite_option {
     const char *name;
-    const char *type;     /* "number", "size", "duration", "flag", "word", "budget" */
+    const char *type;     /* "number", "size", "duration", "flag", "word", "budget",
+                             "share" */
     const char *unit;     /* "bytes", "ms", "arenas" ...; "": none */
     const char *source;   /* "default", "profile", "GLIBC_TUNABLES", the MALLOC_... variable,
                              "ARENITE_OPTIONS", "mallopt", "arenite_option_set" */

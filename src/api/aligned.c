@@ -69,17 +69,17 @@ static void *align_by_any(size_t alignment, size_t bytes) {
 }
 
 API_EXPORT_WEAK void *API(memalign)(size_t alignment, size_t bytes) {
-    report_caller = ENTRY_CALLER();
+    ENTRY_NOTE_CALLER();
     return align_by_any(alignment, bytes);
 }
 
 API_EXPORT_WEAK void *API(aligned_alloc)(size_t alignment, size_t bytes) {
-    report_caller = ENTRY_CALLER();
+    ENTRY_NOTE_CALLER();
     return align_by_any(alignment, bytes);
 }
 
 API_EXPORT_WEAK int API(posix_memalign)(void **memory, size_t alignment, size_t bytes) {
-    report_caller = ENTRY_CALLER();
+    ENTRY_NOTE_CALLER();
     if (!is_power_of_two(alignment) || alignment % sizeof(void *) != 0) {
         return EINVAL;
     }
@@ -94,12 +94,12 @@ API_EXPORT_WEAK int API(posix_memalign)(void **memory, size_t alignment, size_t 
 }
 
 API_EXPORT_WEAK void *API(valloc)(size_t bytes) {
-    report_caller = ENTRY_CALLER();
+    ENTRY_NOTE_CALLER();
     return aligned_or_enomem(os_page_bytes(), bytes);
 }
 
 API_EXPORT_WEAK void *API(pvalloc)(size_t bytes) {
-    report_caller = ENTRY_CALLER();
+    ENTRY_NOTE_CALLER();
     size_t page = os_page_bytes();
     size_t padded;
     if (UNLIKELY(add_overflows(bytes, page - 1, &padded))) {

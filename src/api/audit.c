@@ -20,6 +20,7 @@
 #include "chunk/heap.h"
 #include "chunk/keep.h"
 #include "chunk/mapped.h"
+#include "pages/guard.h"
 #include "thread/large.h"
 #include "thread/operation.h"
 
@@ -310,10 +311,16 @@ static bool audit_mapped(struct walk *walk) {
     return error == NULL || walk_fail(walk, error, walk->roots[WALK_ROOT_MAPPED_TABLE]);
 }
 
+/* Others take and free guarded blocks without a lock. */
+static bool audit_guards(struct walk *walk) {
+    const char *error = os_is_single_threaded() ? guard_audit() : NULL;
+    return error == NULL || walk_fail(walk, error, guard_pool.start);
+}
+
 static bool audit_all(struct walk *walk, bool outermost) {
     return walk_arenas(walk, audit_arena, &outermost) &&
-           (!outermost ||
-            (walk_threads(walk, audit_thread, NULL) && audit_mapped(walk) && audit_slabs(walk)));
+           (!outermost || (walk_threads(walk, audit_thread, NULL) && audit_mapped(walk) &&
+                           audit_slabs(walk) && audit_guards(walk)));
 }
 
 bool audit_run(char text[AUDIT_TEXT_BYTES]) {

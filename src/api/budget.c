@@ -9,6 +9,7 @@
 #include "chunk/keep.h"
 #include "chunk/mapped_table.h"
 #include "os/cgroup.h"
+#include "pages/guard.h"
 #include "pages/meta.h"
 #include "pages/page_heap.h"
 #include "thread/operation.h"
@@ -90,7 +91,8 @@ size_t budget_committed(void) {
     struct page_heap_stats pages = page_heap_statistics();
     return committed_in_arenas() + committed_in_regions() + pages.in_use_bytes +
            pages.free_dirty_bytes + pages.purging_bytes + pages.annex_bytes +
-           __atomic_load_n(&mapped_counts.bytes, __ATOMIC_RELAXED) + meta_mapped_bytes();
+           __atomic_load_n(&mapped_counts.bytes, __ATOMIC_RELAXED) + guard_live_bytes() +
+           meta_mapped_bytes();
 }
 
 /* ---- the look -------------------------------------------------------------------------------- */

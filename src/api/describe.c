@@ -14,6 +14,7 @@
 #include "hardened/site.h"
 #include "hardened/zero.h"
 #include "os/os.h"
+#include "pages/guard.h"
 #include "slab/mark.h"
 #include "thread/thread.h"
 
@@ -214,6 +215,43 @@ static void say_chunk(struct words *words, struct heap *heap, const void *addres
     say(words, "; arena %u, heap %p", number_of(heap->arena), (const void *)heap->start);
 }
 
+/* ---- guarded blocks -------------------------------------------------------------------------- */
+
+static void say_trace(struct words *words, const char *verb, int32_t thread,
+                      const struct trace *trace) {
+    say(words, "; %s by thread %d at ", verb, (int)thread);
+    size_t used = words->length < words->size ? words->length : words->size;
+    words->length += trace_print(trace, words->text + used, words->size - used);
+}
+
+/* Where an address lies, seen from a block in whose page or guard pages it is. */
+static void say_from(struct words *words, const struct guard_place *place, uintptr_t at) {
+    uintptr_t end = place->memory + place->bytes;
+    bool is_before = at < place->memory;
+    size_t distance = is_before ? place->memory - at : at - end + 1;
+    if (at - place->memory < place->bytes || at == place->memory) {
+        say_distance(words, (const void *)at, place->memory);
+    } else {
+        say(words, "%zu byte%s %s the block at %p: ", distance, distance == 1 ? "" : "s",
+            is_before ? "in front of" : "behind", (const void *)place->memory);
+    }
+}
+
+static void say_guarded(struct words *words, const void *address) {
+    const struct guard_place *place = guard_find(address);
+    if (place == NULL) {
+        say(words, "never allocated, in the pool of guarded blocks");
+        return;
+    }
+    bool is_live = __atomic_load_n(&place->state, __ATOMIC_ACQUIRE) == GUARD_LIVE;
+    say_from(words, place, (uintptr_t)address);
+    say(words, "%u-byte guarded block, %s", (unsigned)place->bytes, is_live ? "in use" : "free");
+    say_trace(words, "allocated", place->allocator, &place->allocated);
+    if (place->freer != 0) {
+        say_trace(words, "freed", place->freer, &place->freed);
+    }
+}
+
 /* ---- the rest ------------------------------------------------------------------------------- */
 
 static void say_mapped(struct words *words, const struct mapped_block *block, const void *address) {
@@ -246,6 +284,8 @@ size_t describe_address(const void *address, char *text, size_t size) {
         say_slot(&words, slab, address);
     } else if (heap != NULL) {
         say_chunk(&words, heap, address);
+    } else if (guard_contains(address)) {
+        say_guarded(&words, address);
     } else if (mapped_find_around(address, &block)) {
         say_mapped(&words, &block, address);
     } else {

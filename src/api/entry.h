@@ -17,6 +17,21 @@
 /* Return address of the public function: names the caller in a diagnosis. */
 #define ENTRY_CALLER() __builtin_return_address(0)
 
+/* Notes who called, for a diagnosis and for traces: in a public function, or one it jumps to. */
+#define ENTRY_NOTE_CALLER()             \
+    do {                                \
+        report_caller = ENTRY_CALLER(); \
+        report_frame = REPORT_FRAME();  \
+    } while (false)
+
+/* The same in a function that may have been called: then somebody else has noted the frame. */
+#define ENTRY_NOTE_FRAME()                     \
+    do {                                       \
+        if (ENTRY_CALLER() == report_caller) { \
+            report_frame = REPORT_FRAME();     \
+        }                                      \
+    } while (false)
+
 /* NULL and errno = ENOMEM when there is no memory. The caller that the first names in a diagnosis
  * is its own: the fast path jumps there. */
 NOINLINE void *entry_malloc_slow(size_t bytes);

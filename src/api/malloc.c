@@ -13,6 +13,7 @@
 #include "api/start.h"
 
 #include "thread/large.h"
+#include "thread/sample.h"
 
 #include "arenite/arenite.h"
 
@@ -55,6 +56,7 @@ INLINE void *pop_wide(size_t bytes) {
 /* Of what the thread keeps there is nothing that serves. */
 static NOINLINE void *malloc_past_lists(size_t bytes, const void *caller) {
     report_caller = caller;
+    ENTRY_NOTE_FRAME();
     start_ensure();
     if (divert_is_on()) { /* only now: who asked is not known */
         return or_enomem(divert_malloc(bytes, 1, ORIGIN_ANY, caller));
@@ -78,6 +80,7 @@ static NOINLINE void *malloc_large(size_t bytes, const void *caller) {
 static NOINLINE void *malloc_slot(size_t bytes, const void *caller) {
     void *slot = NULL;
     report_caller = caller;
+    ENTRY_NOTE_FRAME();
     if (LIKELY(thread_own->attached != 0) && budget_allows(bytes)) {
         slot = thread_slot(bytes);
     }
@@ -101,7 +104,7 @@ struct block entry_find_block(void *memory, const char *operation, const void *c
     report_caller = caller;
     struct block block = thread_find_block(memory);
     if (UNLIKELY(block.kind != BLOCK_SLOT && block.kind != BLOCK_CHUNK &&
-                 block.kind != BLOCK_MAPPED)) {
+                 block.kind != BLOCK_MAPPED && block.kind != BLOCK_GUARDED)) {
         foreign_settle(operation, &block);
     }
     return block;
@@ -133,6 +136,7 @@ void entry_free_found(const struct block *block) {
 }
 
 static NOINLINE void free_searched(void *memory, const void *caller) {
+    ENTRY_NOTE_FRAME();
     struct block block = entry_find_block(memory, "free", caller);
     entry_free_found(&block);
 }
@@ -159,7 +163,8 @@ INLINE bool keep_foreign(const struct slab *slab, struct slot *slot) {
     struct thread *thread = thread_current;
     struct slot_list *cache = &thread->caches[slab->class_index];
     if (slab->class_index < CACHE_FOREIGN_FIRST || cache->until < 2 ||
-        thread->active[slab->class_index] == &slab_none) {
+        thread->active[slab->class_index] == &slab_none ||
+        sample_counts(thread, slab->class_index)) {
         return false;
     }
     slot_list_push(cache, slot, &slot_secrets);
@@ -194,20 +199,21 @@ EXPORT void API(free)(void *memory) {
     entry_free(memory);
 }
 
-API_EXPORT_WEAK void *API(calloc)(size_t count, size_t each_bytes) {
-    size_t bytes;
-    bool fits = !mul_overflows(count, each_bytes, &bytes);
-    void *slot = LIKELY(fits) ? entry_malloc_quick(bytes) : NULL;
-    slot = slot == NULL && fits ? pop_wide(bytes) : slot;
-    if (LIKELY(slot != NULL)) {
-        return slot_clear(slot, bytes);
-    }
-    report_caller = ENTRY_CALLER();
+static NOINLINE void *calloc_missed(size_t bytes, bool fits) {
+    ENTRY_NOTE_CALLER();
     start_ensure();
     if (divert_is_on()) {
         return or_enomem(fits ? divert_calloc(bytes, ENTRY_CALLER()) : NULL);
     }
     return or_enomem(fits && entry_allows(bytes) ? thread_calloc(bytes) : NULL);
+}
+
+API_EXPORT_WEAK void *API(calloc)(size_t count, size_t each_bytes) {
+    size_t bytes;
+    bool fits = !mul_overflows(count, each_bytes, &bytes);
+    void *slot = LIKELY(fits) ? entry_malloc_quick(bytes) : NULL;
+    slot = slot == NULL && fits ? pop_wide(bytes) : slot;
+    return LIKELY(slot != NULL) ? slot_clear(slot, bytes) : calloc_missed(bytes, fits);
 }
 
 /* A budget is asked for what a block grows by. */
@@ -217,6 +223,7 @@ INLINE bool may_become(size_t old_bytes, size_t bytes) {
 
 /* Of a block that is not found at once, or about which there is something to say. */
 static COLD void *resize_slow(void *memory, size_t bytes, const void *caller) {
+    ENTRY_NOTE_FRAME();
     struct block block = entry_find_block(memory, "realloc", caller);
     if (UNLIKELY(block.kind == BLOCK_FOREIGN)) {
         return foreign_realloc(memory, bytes);
@@ -230,11 +237,13 @@ static COLD void *resize_slow(void *memory, size_t bytes, const void *caller) {
 }
 
 /* A slot stays unless it is too small or more than half of it would be unused. */
-INLINE void *resize_slot(const struct slab *slab, void *memory, size_t bytes, const void *caller) {
+INLINE bool slot_stays(const struct slab *slab, size_t bytes) {
     size_t slot_bytes = slab->slot_bytes;
-    if (bytes <= slot_bytes && (bytes > slot_bytes / 2 || slot_bytes <= SLOT_STAYS_BYTES)) {
-        return memory;
-    }
+    return bytes <= slot_bytes && (bytes > slot_bytes / 2 || slot_bytes <= SLOT_STAYS_BYTES);
+}
+
+INLINE void *move_slot(const struct slab *slab, void *memory, size_t bytes, const void *caller) {
+    size_t slot_bytes = slab->slot_bytes;
     void *fresh = entry_malloc_quick(bytes);
     fresh = LIKELY(fresh != NULL) ? fresh : entry_malloc_for(bytes, caller);
     if (LIKELY(fresh != NULL)) {
@@ -244,16 +253,13 @@ INLINE void *resize_slot(const struct slab *slab, void *memory, size_t bytes, co
     return fresh;
 }
 
-/* Of a block, to more than 0 bytes. */
-INLINE void *resize(void *memory, size_t bytes, const void *caller) {
-    if (divert_is_on()) {
-        return or_enomem(divert_realloc(memory, bytes, caller));
-    }
-    const struct slab *slab = entry_find_slab(memory);
+/* Of a slot of this slab that is to move, or (NULL) of another block. */
+static NOINLINE void *resize_missed(const struct slab *slab, void *memory, size_t bytes) {
+    const void *caller = ENTRY_CALLER();
+    ENTRY_NOTE_CALLER();
     if (LIKELY(slab != NULL)) {
-        return resize_slot(slab, memory, bytes, caller);
+        return move_slot(slab, memory, bytes, caller);
     }
-    report_caller = caller;
     struct heap *heap = entry_find_heap(memory);
     struct chunk *chunk = chunk_of_memory(memory);
     if (LIKELY(heap != NULL && bytes <= REQUEST_MAX_BYTES) && entry_is_live(heap, chunk)) {
@@ -271,7 +277,12 @@ INLINE void *entry_realloc(void *memory, size_t bytes, const void *caller) {
         entry_free_for(memory, caller);
         return NULL;
     }
-    return resize(memory, bytes, caller);
+    if (divert_is_on()) {
+        return or_enomem(divert_realloc(memory, bytes, caller));
+    }
+    const struct slab *slab = entry_find_slab(memory);
+    bool stays = LIKELY(slab != NULL) && slot_stays(slab, bytes);
+    return stays ? memory : resize_missed(slab, memory, bytes);
 }
 
 EXPORT void *API(realloc)(void *memory, size_t bytes) {

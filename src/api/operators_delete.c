@@ -50,7 +50,7 @@ bool cxx_operators_are_ours(void) {
 #endif
 
 /* Of a block that is not plainly a slot of the right class. */
-static NOINLINE bool settle(const struct claim *claim) {
+static bool settle(const struct claim *claim) {
     const struct heap *heap = entry_find_heap(claim->memory);
     if (claim->memory == NULL || (heap != NULL && sized_fits_chunk(claim, heap)) || !are_ours()) {
         return true;
@@ -62,18 +62,22 @@ static NOINLINE bool settle(const struct claim *claim) {
     return block.kind != BLOCK_INVALID && sized_matches(claim, &block);
 }
 
+/* In a function of its own, so that those below can jump on. */
+static NOINLINE bool is_settled(void *memory, size_t bytes, size_t alignment, const void *caller) {
+    const struct claim claim = {memory, bytes, alignment, false, "operator delete", caller};
+    return settle(&claim);
+}
+
 /* The same, then on to the operator without a size. Jumped to, hence the caller is ours. */
 static NOINLINE void settle_and_delete(void *memory, size_t bytes, void (*next)(void *memory)) {
-    const struct claim claim = {memory, bytes, 1, false, "operator delete", ENTRY_CALLER()};
-    if (settle(&claim)) {
+    if (is_settled(memory, bytes, 1, ENTRY_CALLER())) {
         next(memory);
     }
 }
 
 static NOINLINE void settle_and_delete_aligned(void *memory, size_t bytes, size_t alignment,
                                                void (*next)(void *memory, size_t alignment)) {
-    const struct claim claim = {memory, bytes, alignment, false, "operator delete", ENTRY_CALLER()};
-    if (settle(&claim)) {
+    if (is_settled(memory, bytes, alignment, ENTRY_CALLER())) {
         next(memory, alignment);
     }
 }

@@ -44,6 +44,7 @@ CXX_OPERATOR(void *, operator_new_array_aligned_nothrow,
 /* One try, for an alignment of 0 or any power of two. */
 INLINE void *attempt(size_t bytes, size_t alignment, enum mark_origin origin, const void *caller) {
     report_caller = caller;
+    report_frame = REPORT_FRAME();
     if (divert_is_on()) {
         return divert_malloc(bytes, alignment, origin, caller);
     }

@@ -157,6 +157,18 @@ static bool parse_cgroup(struct text text, uint64_t *value) {
     return percent >= 1 && percent <= 100;
 }
 
+/* 1/N, or 0. */
+static bool parse_one_in(struct text text, uint64_t *value) {
+    struct text number = text;
+    if (text_equals(text, "0")) {
+        *value = 0;
+        return true;
+    }
+    bool is_one = text_equals(text_cut(&number, '/'), "1");
+    return is_one && parse_digits(number, value) == number.length && number.length != 0 &&
+           *value != 0;
+}
+
 /* ---- reading and writing -------------------------------------------------------------------- */
 
 static bool parse(const struct option *option, struct text text, uint64_t *value) {
@@ -168,6 +180,8 @@ static bool parse(const struct option *option, struct text text, uint64_t *value
     case OPTION_TYPE_BUDGET:
         return parse_cgroup(text, value) ||
                (parse_number(option, text, value) && *value < BUDGET_OF_CGROUP);
+    case OPTION_TYPE_ONE_IN:
+        return parse_one_in(text, value);
     default:
         return parse_number(option, text, value);
     }
@@ -198,6 +212,9 @@ size_t option_print(const struct option *option, uint64_t value, char *buffer, s
     if (option->type == OPTION_TYPE_BUDGET && (value & BUDGET_OF_CGROUP) != 0) {
         return format_text(buffer, size, "cgroup:%llu%%",
                            (unsigned long long)(value & ~BUDGET_OF_CGROUP));
+    }
+    if (option->type == OPTION_TYPE_ONE_IN && value != 0) {
+        return format_text(buffer, size, "1/%llu", (unsigned long long)value);
     }
     if (is_unlimited(option) && value == SIZE_MAX) {
         return format_text(buffer, size, "-1");
@@ -238,6 +255,9 @@ size_t option_print_allowed(const struct option *option, char *buffer, size_t si
         return format_text(buffer, size,
                            "bytes, a size as 500M, cgroup, or a part as cgroup:90%%; "
                            "0 for none");
+    case OPTION_TYPE_ONE_IN:
+        return format_text(buffer, size, "1/N with N from 1 to %llu; 0 for none",
+                           (unsigned long long)option->most);
     default:
         break;
     }
@@ -251,6 +271,7 @@ size_t option_print_allowed(const struct option *option, char *buffer, size_t si
 }
 
 const char *option_type_name(enum option_type type) {
-    static const char *const names[] = {"number", "size", "duration", "flag", "word", "budget"};
+    static const char *const names[] = {"number", "size",   "duration", "flag",
+                                        "word",   "budget", "share"};
     return names[type];
 }

@@ -6,7 +6,7 @@
  *
  *   COUNT   the number            SIZE    bytes                  TIME  milliseconds
  *   FLAG    0 or 1                WORD    place in the list      BUDGET  bytes, 0 for none, or
- *                                                                BUDGET_OF_CGROUP + percent */
+ *   ONE_IN  N of 1/N, 0 for none                                 BUDGET_OF_CGROUP + percent */
 #ifndef ARENITE_API_OPTION_VALUE_H
 #define ARENITE_API_OPTION_VALUE_H
 
@@ -19,6 +19,7 @@ enum option_type {
     OPTION_TYPE_FLAG,
     OPTION_TYPE_WORD,
     OPTION_TYPE_BUDGET,
+    OPTION_TYPE_ONE_IN,
 };
 
 enum option_when { OPTION_WHEN_START, OPTION_WHEN_ANY };

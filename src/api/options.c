@@ -9,6 +9,7 @@
 #include "chunk/quick.h"
 #include "os/os.h"
 #include "os/report.h"
+#include "pages/guard.h"
 #include "pages/policy.h"
 #include "pages/retention.h"
 #include "slab/mark.h"
@@ -95,6 +96,9 @@ static void apply_to_policy(enum option_id id, uint64_t value) {
         break;
     case OPTION_SOFT_LIMIT:
         budget_set_soft_limit(value);
+        break;
+    case OPTION_SAMPLE_GUARDS:
+        guard_interval = (uint32_t)value;
         break;
     case OPTION_ON_ERROR:
         report_on_error = (enum report_action)value;

@@ -11,6 +11,7 @@
 #include "chunk/main_arena.h"
 #include "chunk/mapped_table.h"
 #include "chunk/params.h"
+#include "pages/guard.h"
 #include "pages/meta.h"
 #include "pages/page_map.h"
 #include "thread/thread.h"
@@ -59,6 +60,7 @@ static const struct arenite_object objects[] = {
     ROOT(main_keep, "struct keep"),
     ROOT(meta_state, "struct meta_state"),
     ROOT(meta_static_block, "char"),
+    ROOT(guard_pool, "struct guard_pool"),
 };
 
 EXPORT struct arenite_registry arenite_registry = {

@@ -54,6 +54,8 @@ static bool has_size(const struct claim *claim, const struct block *block) {
         return fits_slot(claim, block->slab);
     case BLOCK_MAPPED:
         return fits_mapped(claim, block);
+    case BLOCK_GUARDED:
+        return claim->bytes == block->guarded_bytes;
     default:
         return fits_chunk(claim, block->chunk);
     }

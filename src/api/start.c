@@ -8,6 +8,7 @@
 
 #include "api/announce.h"
 #include "api/describe.h"
+#include "api/guards.h"
 #include "api/helper.h"
 #include "api/options.h"
 #include "api/registry.h"
@@ -53,6 +54,7 @@ static void start_run(void) {
     report_describe = describe_address;
     registry_init();
     options_load();
+    guards_start();
     if (params.hardened) {
         site_init();
     }

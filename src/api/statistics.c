@@ -6,6 +6,7 @@
 #include "api/start.h"
 #include "chunk/keep.h"
 #include "chunk/mapped_table.h"
+#include "pages/guard.h"
 #include "thread/operation.h"
 #include "thread/slabs.h"
 
@@ -183,6 +184,13 @@ READS_RACILY static void leave_out_cached(struct mapped_totals *mapped) {
     }
 }
 
+/* They have pages of their own, as mapped blocks have. */
+static void add_guarded(struct mapped_totals *mapped) {
+    size_t bytes = guard_live_bytes();
+    mapped->count += bytes / os_page_bytes();
+    mapped->bytes += bytes;
+}
+
 static void collect_mapped(struct mapped_totals *mapped) {
     bool outermost = operation_enter();
     if (outermost) {
@@ -191,6 +199,7 @@ static void collect_mapped(struct mapped_totals *mapped) {
         *mapped = mapped_counts;
     }
     leave_out_cached(mapped);
+    add_guarded(mapped);
     operation_leave();
 }
 

@@ -32,6 +32,9 @@
 /* A function that looks at memory while others may write it, and knows that. */
 #define READS_RACILY __attribute__((no_sanitize("thread")))
 
+/* A function that looks at words of a stack that are no variable of its own. */
+#define READS_BLINDLY __attribute__((no_sanitize("address")))
+
 #if defined(__SANITIZE_THREAD__)
 #define HAS_THREAD_SANITIZER 1
 #elif defined(__has_feature)

@@ -109,6 +109,27 @@ INLINE bool os_is_single_threaded(void) {
     return __libc_single_threaded != 0;
 }
 
+/* ---- faults --------------------------------------------------------------------------------- */
+
+/* Whether the word there can be read now; the address is a multiple of 8. */
+bool os_can_read(const void *address);
+
+enum os_access { OS_ACCESS_UNKNOWN, OS_ACCESS_READ, OS_ACCESS_WRITE };
+
+/* An access that the kernel refused. */
+struct os_fault {
+    const void *address;
+    const void *place; /* of the instruction, NULL where it is not known */
+    const void *frame; /* the frame pointer there */
+    enum os_access access;
+};
+
+/* Has `look` called, in a signal handler, for each refused access from now on. Whatever would have
+ * happened then happens next: the handler that was there before is called, or the process ends. A
+ * handler that the program sets later takes the place of this one. Once per process; 0 or a
+ * negative errno. */
+int os_watch_faults(void (*look)(const struct os_fault *fault));
+
 /* ---- waiting, writing, dying --------------------------------------------------------------- */
 
 /* Sleeps while *word == value, until a wake or a spurious return. */

@@ -8,12 +8,14 @@
 #include "base/check.h"
 #include "base/format.h"
 #include "os/os.h"
+#include "os/trace.h"
 
-#define LINE_BYTES 512
+#define LINE_BYTES 1536
 #define STDERR_DESCRIPTOR 2
 
 enum report_action report_on_error;
 THREAD_LOCAL const void *report_caller;
+THREAD_LOCAL const void *report_frame;
 size_t (*report_describe)(const void *pointer, char *text, size_t size);
 
 struct line {
@@ -83,17 +85,32 @@ static void add_caller(struct line *line) {
     }
 }
 
+static void add_description(struct line *line, const void *pointer) {
+    if (report_describe != NULL) {
+        add(line, ": ");
+        grow(line,
+             report_describe(pointer, line->text + line->length, LINE_BYTES - 1 - line->length));
+    }
+}
+
 static void write_about(const char *what, const void *pointer) {
     struct line line;
     begin(&line);
     add(&line, "%s: %p", what, pointer);
-    if (report_describe != NULL) {
-        add(&line, ": ");
-        grow(&line,
-             report_describe(pointer, line.text + line.length, LINE_BYTES - 1 - line.length));
-    }
+    add_description(&line, pointer);
     add(&line, "; thread %d", os_thread_id());
     add_caller(&line);
+    end(&line);
+}
+
+void report_fault(const char *what, const char *by, const void *address,
+                  const struct trace *trace) {
+    struct line line;
+    begin(&line);
+    add(&line, "%s%s: %p", what, by, address);
+    add_description(&line, address);
+    add(&line, "; thread %d, at ", os_thread_id());
+    grow(&line, trace_print(trace, line.text + line.length, LINE_BYTES - 1 - line.length));
     end(&line);
 }
 

@@ -28,6 +28,11 @@ extern enum report_action report_on_error;
 /* Return address of the public function that the thread is in. Set where its slow side begins. */
 extern THREAD_LOCAL const void *report_caller;
 
+/* Frame of a function that the public one jumped to (REPORT_FRAME), or of any other, for trace.h:
+ * it looks whether report_caller stands beside it. */
+extern THREAD_LOCAL const void *report_frame;
+#define REPORT_FRAME() __builtin_frame_address(0)
+
 /* Describes what lies at a pointer, safe for any pointer and under any lock; returns the length
  * that the whole text has. NULL: nobody can. */
 extern size_t (*report_describe)(const void *pointer, char *text, size_t size);
@@ -38,6 +43,13 @@ void report_line(const char *format, ...) PRINTF_LIKE(1, 2);
 /* The program misused a pointer, and nothing has been changed yet. Prints a line about it and
  * aborts, unless on_error says otherwise: then the caller drops the operation. */
 COLD void report_misuse(const char *what, const void *pointer);
+
+struct trace;
+
+/* An access that the kernel refused, told in its handler: what, "" or by what, where, and the
+ * callers of the instruction. Prints the line. */
+COLD void report_fault(const char *what, const char *by, const void *address,
+                       const struct trace *trace);
 
 /* The heap is damaged where the library works on it: prints a line about the place and aborts,
  * whatever on_error says. */

@@ -50,10 +50,11 @@
 #define PAGE_MAP_ROOT_ENTRIES ((size_t)1 << PAGE_MAP_ROOT_BITS)
 
 enum page_kind {
-    PAGE_NONE,   /* nothing of ours */
-    PAGE_CHUNKS, /* part of one chunk heap: record is its struct heap */
-    PAGE_MIXED,  /* parts of several: search */
-    PAGE_RUN,    /* part of one run of a page heap: record is the run owner's */
+    PAGE_NONE,    /* nothing of ours */
+    PAGE_CHUNKS,  /* part of one chunk heap: record is its struct heap */
+    PAGE_MIXED,   /* parts of several: search */
+    PAGE_GUARDED, /* the pool of guarded blocks (guard.h): record is page_map.guarded */
+    PAGE_RUN,     /* part of one run of a page heap: record is the run owner's */
 };
 
 /* Records are aligned to this. */
@@ -62,7 +63,7 @@ enum page_kind {
 #define PAGE_RECORD_BYTES 128
 #define PAGE_NOT_RUN ((page_entry)8)
 
-/* Offset of a record from page_map, plus PAGE_NOT_RUN for chunk heaps; PAGE_NOT_RUN alone is
+/* Offset of a record from page_map, plus PAGE_NOT_RUN for all but runs; PAGE_NOT_RUN alone is
  * PAGE_MIXED; 0 is PAGE_NONE. */
 typedef uintptr_t page_entry;
 
@@ -70,9 +71,12 @@ struct page_map {
     CACHE_ALIGNED unsigned char nothing[PAGE_RECORD_BYTES];
     page_entry zero_leaf[PAGE_MAP_LEAF_ENTRIES];
     size_t root[PAGE_MAP_ROOT_ENTRIES]; /* where each leaf begins, in entries of zero_leaf */
+    CACHE_ALIGNED unsigned char guarded[PAGE_RECORD_BYTES]; /* zeros, too: names no thread */
 };
 
 extern struct page_map page_map;
+
+#define PAGE_GUARDED_ENTRY (offsetof(struct page_map, guarded) + PAGE_NOT_RUN)
 
 /* Index of an address in its leaf. Where a leaf spans 4 GiB the low half of the address is enough,
  * and needs no mask. */
@@ -104,6 +108,9 @@ INLINE page_entry page_map_get(const void *address) {
 INLINE enum page_kind page_entry_kind(page_entry entry) {
     if ((entry & PAGE_NOT_RUN) == 0) {
         return entry == 0 ? PAGE_NONE : PAGE_RUN;
+    }
+    if (UNLIKELY(entry == PAGE_GUARDED_ENTRY)) {
+        return PAGE_GUARDED;
     }
     return entry == PAGE_NOT_RUN ? PAGE_MIXED : PAGE_CHUNKS;
 }

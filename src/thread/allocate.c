@@ -8,6 +8,7 @@
 #include "thread/operation.h"
 #include "thread/reclaim.h"
 #include "thread/remote.h"
+#include "thread/sample.h"
 #include "thread/slabs.h"
 
 #include "chunk/alloc.h"
@@ -24,7 +25,7 @@
 struct request {
     size_t bytes;
     size_t alignment; /* CHUNK_ALIGNMENT: any block has it */
-    size_t *dirty;    /* not NULL: wanted zeroed, and told how much may not be */
+    size_t *dirty;    /* not NULL: wanted zeroed; of chunks, told how much may not be */
 };
 
 INLINE struct chunk *alloc_locked(const struct chunk_caller *caller,
@@ -194,9 +195,22 @@ INLINE void *allocate(const struct request *request) {
     return memory;
 }
 
+/* Cleared where zeros are wanted; a guarded block holds zeros anyway. */
+static void *slot_for(struct thread *thread, size_t class_index, const struct request *request) {
+    void *slot = NULL;
+    if (sample_is_due(thread, class_index)) {
+        slot = sample_take(thread, class_index, request->alignment, request->bytes);
+    }
+    if (LIKELY(slot == NULL)) {
+        slot = cache_alloc(thread, class_index);
+        slot = request->dirty != NULL && slot != NULL ? slot_clear(slot, request->bytes) : slot;
+    }
+    return slot;
+}
+
 /* From a slab, if slabs serve the class and there is memory for them; NULL sends the caller to the
  * chunks. Perturbing needs the long way, so slabs are off then; hardened slots come another way. */
-static void *alloc_slot(size_t class_index) {
+static void *alloc_slot(size_t class_index, const struct request *request) {
     if (!params.slabs || params_wants_detour() || class_index >= SLAB_CLASSES) {
         return NULL;
     }
@@ -204,7 +218,7 @@ static void *alloc_slot(size_t class_index) {
     if (operation_enter()) {
         struct thread *thread = thread_attach();
         if (thread->attached != 0) {
-            slot = cache_alloc(thread, class_index == 0 ? 1 : class_index);
+            slot = slot_for(thread, class_index == 0 ? 1 : class_index, request);
         }
     }
     operation_leave();
@@ -226,42 +240,44 @@ INLINE void *perturbed(void *memory, size_t bytes) {
 }
 
 void *thread_slot(size_t bytes) {
-    void *slot = alloc_slot(class_of(bytes));
+    const struct request request = {bytes, CHUNK_ALIGNMENT, NULL};
+    void *slot = alloc_slot(class_of(bytes), &request);
     return slot != NULL ? told(slot, bytes) : NULL;
 }
 
 void *thread_malloc(size_t bytes) {
-    void *slot = alloc_slot(class_of(bytes));
+    const struct request request = {bytes, CHUNK_ALIGNMENT, NULL};
+    void *slot = alloc_slot(class_of(bytes), &request);
     if (slot != NULL) {
         return told(slot, bytes);
     }
-    const struct request request = {bytes, CHUNK_ALIGNMENT, NULL};
     return told(perturbed(allocate(&request), bytes), bytes);
 }
 
 /* A class that is a multiple of the alignment has it. */
 void *thread_aligned(size_t alignment, size_t bytes) {
+    const struct request request = {bytes, alignment, NULL};
     if (alignment <= SLAB_MAX_ALIGNMENT && bytes <= SLAB_MAX_BYTES) {
-        void *slot = alloc_slot(class_of(align_up(bytes + (bytes == 0), alignment)));
+        size_t class_index = class_of(align_up(bytes + (bytes == 0), alignment));
+        void *slot = alloc_slot(class_index, &request);
         if (slot != NULL) {
             return told(slot, bytes);
         }
     }
-    const struct request request = {bytes, alignment, NULL};
     return told(perturbed(allocate(&request), bytes), bytes);
 }
 
 void *thread_calloc(size_t bytes) {
-    void *slot = alloc_slot(class_of(bytes));
+    size_t dirty = 0;
+    const struct request request = {bytes, CHUNK_ALIGNMENT, &dirty};
+    void *slot = alloc_slot(class_of(bytes), &request);
     if (slot != NULL) {
-        return told(slot_clear(slot, bytes), bytes);
+        return told(slot, bytes);
     }
     void *large = bytes >= REGION_MIN_BYTES ? large_pop(bytes, true) : NULL;
     if (large != NULL) {
         return told(large, bytes);
     }
-    size_t dirty = 0;
-    const struct request request = {bytes, CHUNK_ALIGNMENT, &dirty};
     void *memory = allocate(&request);
     if (memory != NULL) {
         memset(memory, 0, dirty);

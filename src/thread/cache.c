@@ -192,15 +192,30 @@ static size_t move_slots(struct slab *slab, size_t few, struct slot **first) {
     return count;
 }
 
+/* What a cache takes at once; of a class that is sampled, no further than to the sampled one. */
+static size_t fill_slots(struct thread *thread, struct slab *slab) {
+    size_t class_index = slab->class_index;
+    size_t few = slots_of(class_index, FILL_BYTES, LIMIT_MOST_SLOTS);
+    size_t limit = thread->caches[class_index].limit;
+    few = limit > few ? limit : few;
+    if (!sample_counts(thread, class_index)) {
+        return few;
+    }
+    size_t wanted = slots_of(class_index, SAMPLE_FILL_BYTES, SAMPLE_FILL_SLOTS);
+    few = sample_limit(thread, class_index, wanted > few ? wanted : few);
+    slabs_stock(thread, slab, wanted < few ? wanted : few);
+    return few;
+}
+
 /* Takes a few slots from a slab of the class, which has some in its list. Its cache is empty. */
 static void fill(struct thread *thread, struct slab *slab) {
     struct slot_list *cache = &thread->caches[slab->class_index];
-    size_t few = slots_of(slab->class_index, FILL_BYTES, LIMIT_MOST_SLOTS);
     struct slot *first = &slot_end;
     if (cache->flushes != 0) {
         raise_limit(thread, slab->class_index);
     }
-    size_t count = move_slots(slab, cache->limit > few ? cache->limit : few, &first);
+    size_t count = move_slots(slab, fill_slots(thread, slab), &first);
+    sample_count(thread, slab->class_index, count);
     set_count(cache, count, room_until_unused(slab, count, room_of(cache, count)));
     compiler_fence();
     cache->head = first;

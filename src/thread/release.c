@@ -2,6 +2,7 @@
  * Layer: thread (includes base, os, pages, chunk). See thread.h. */
 #include "slab/holes.h"
 #include "slab/mark.h"
+#include "thread/guarded.h"
 #include "thread/large.h"
 #include "thread/operation.h"
 #include "thread/remote.h"
@@ -14,6 +15,7 @@
 #include "chunk/params.h"
 #include "chunk/sweep.h"
 #include "os/report.h"
+#include "pages/guard.h"
 #include "pages/meta.h"
 
 #include <string.h>
@@ -138,6 +140,9 @@ struct block thread_find_block(const void *address) {
     if (heap != NULL) {
         return block_in_heap(heap, memory);
     }
+    if (UNLIKELY(guard_contains(memory))) {
+        return guarded_find(memory);
+    }
     struct mapped_block mapped = {.region = NULL};
     struct block block = {.kind = BLOCK_FOREIGN, .memory = memory};
     operation_enter(); /* a lock is taken: handlers must not wait for one below it */
@@ -157,6 +162,8 @@ size_t thread_usable_bytes(const struct block *block) {
         return slab_usable_bytes(block->slab, block->memory);
     case BLOCK_MAPPED:
         return block->mapped_bytes;
+    case BLOCK_GUARDED:
+        return block->guarded_bytes;
     default:
         return chunk_usable_bytes(block->chunk);
     }
@@ -347,6 +354,11 @@ void thread_free(const struct block *block) {
         free_mapped(chunk_memory(chunk));
         return;
     }
+    if (UNLIKELY(block->kind == BLOCK_GUARDED)) {
+        operation_event(THREAD_EVENT_FREE, block->memory, 0);
+        guarded_free(block->memory);
+        return;
+    }
     size_t index = quick_index(chunk_bytes(chunk));
     if (index >= QUICK_LISTS || !quick_push(&thread->quick, index, chunk_memory(chunk))) {
         thread_free_chunk(block->heap, chunk);
@@ -379,6 +391,13 @@ static void *realloc_mapped(const struct block *block, size_t bytes) {
         return resized;
     }
     return block->mapped_bytes >= bytes ? memory : move_block(block, bytes);
+}
+
+/* It moves always, so that pointers to its former place are found; where it cannot, it may stay. */
+static COLD void *realloc_guarded(const struct block *block, size_t bytes) {
+    void *fresh = move_block(block, bytes);
+    bool may_stay = bytes <= block->guarded_bytes;
+    return fresh == NULL && may_stay ? block->memory : fresh;
 }
 
 static COLD void *move_chunk(struct heap *heap, struct chunk *chunk, size_t bytes) {
@@ -417,6 +436,8 @@ void *thread_realloc(const struct block *block, size_t bytes) {
         return move_block(block, bytes);
     case BLOCK_MAPPED:
         return realloc_mapped(block, bytes);
+    case BLOCK_GUARDED:
+        return realloc_guarded(block, bytes);
     default:
         return thread_realloc_chunk(block->heap, block->chunk, bytes);
     }

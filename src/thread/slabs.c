@@ -77,7 +77,9 @@ static struct slab *take_first(struct list *list) {
  * nothing to look at. */
 static bool is_small(const struct slab *slab) {
     size_t bytes = slab->origin - slab->start + slab_carved_bytes(slab);
-    return slab->carved <= STAYS_SLOTS || (bytes < GRANULE_BYTES && bytes <= os_page_bytes());
+    bool is_counted = sample_counts(slab->owner, slab->class_index);
+    size_t stays = is_counted ? 2 * SAMPLE_FILL_SLOTS : STAYS_SLOTS;
+    return slab->carved <= stays || (bytes < GRANULE_BYTES && bytes <= os_page_bytes());
 }
 
 static void watch(struct slab *slab) {
@@ -173,7 +175,7 @@ static void put_spare(struct thread *thread, struct slab *slab) {
 
 static void make_active(struct thread *thread, struct slab *slab) {
     slab->state = SLAB_ACTIVE;
-    slab->list = &thread->caches[slab->class_index];
+    slab->list = slabs_list(thread, slab);
     watch(slab);
     thread->active[slab->class_index] = slab;
 }
@@ -392,6 +394,17 @@ static void carve_or_leave(struct thread *thread, struct slab *slab) {
         slab_carve(slab);
         watch(slab);
     }
+}
+
+void slabs_stock(struct thread *thread, struct slab *slab, size_t slots) {
+    if (slab->carved - slab_live(slab) >= slots || !slab_can_carve(slab)) {
+        return;
+    }
+    end_idle(thread, slab);
+    while (slab->carved - slab_live(slab) < slots && slab_can_carve(slab)) {
+        slab_carve(slab);
+    }
+    watch(slab);
 }
 
 /* The list of the active slab is used up, or its first word is damaged. What a damaged list held

@@ -32,7 +32,7 @@
 #ifndef ARENITE_THREAD_SLABS_H
 #define ARENITE_THREAD_SLABS_H
 
-#include "thread/thread.h"
+#include "thread/sample.h"
 
 /* Resident bytes that all threads together keep in empty slabs; with what they have shown that they
  * take again (retention.h); and what each may keep anyway. */
@@ -43,6 +43,13 @@
 /* Slots that may be free in a slab that counts as full. */
 INLINE uint32_t slabs_slack(const struct slab *slab) {
     return slab->capacity / 64u;
+}
+
+/* Where the owner of a slab that is active or full puts what it frees: a cache whose slots are
+ * counted is filled from slabs alone (sample.h). */
+INLINE struct slot_list *slabs_list(struct thread *thread, struct slab *slab) {
+    bool is_direct = sample_counts(thread, slab->class_index);
+    return is_direct ? &slab->own : &thread->caches[slab->class_index];
 }
 
 /* Nearly empty slabs are looked through when they span this much at least. */
@@ -60,6 +67,9 @@ void slabs_init(struct thread *thread);
 
 /* A slab of the class that has slots in its list, active now; NULL when there is no memory. */
 struct slab *slabs_ready(struct thread *thread, size_t class_index);
+
+/* The active slab has so many slots in its list, as far as it can. */
+void slabs_stock(struct thread *thread, struct slab *slab, size_t slots);
 
 /* slab->own.until has come to 0. */
 void slabs_look_at(struct thread *thread, struct slab *slab);

@@ -34,7 +34,7 @@ const struct slot *slabs_find_damage(const struct thread *thread, size_t *budget
 
 /* Where the owner's frees go. */
 static bool is_list_right(const struct slab *slab) {
-    bool is_direct = slab->state == SLAB_PARTIAL;
+    bool is_direct = slab->state == SLAB_PARTIAL || sample_counts(slab->owner, slab->class_index);
     return slab->state == SLAB_SPARE ||
            slab->list == (is_direct ? &slab->own : &slab->owner->caches[slab->class_index]);
 }

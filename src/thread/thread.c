@@ -3,6 +3,7 @@
 #include "thread/large.h"
 #include "thread/operation.h"
 #include "thread/remote.h"
+#include "thread/sample.h"
 #include "thread/slabs.h"
 
 #include "chunk/mapped.h"
@@ -108,6 +109,7 @@ static void join_arena(struct thread *thread) {
     __atomic_add_fetch(&attached_count, 1, __ATOMIC_RELAXED);
     thread->view = params_wants_detour() ? &thread_none : thread;
     slabs_init(thread);
+    sample_attach(thread);
     remote_open(thread);
     thread->has_lists = false;
 }

@@ -76,6 +76,7 @@ struct thread {
     struct thread *view; /* where fast paths look: this state, or thread_none */
     struct slab *active[SLAB_CLASSES]; /* never NULL: &slab_none where there is none */
     struct list partial[SLAB_CLASSES][SLAB_GROUPS];
+    struct sampler *sampler;   /* NULL: no block of the thread is guarded; kept with it */
     uint32_t patrol_countdown; /* allocations until another slot is looked at (profile=hardened) */
     size_t raised_bytes;       /* by so much its caches may hold more than at first */
     size_t cache_turn;         /* of the last cache that was looked at in passing */
@@ -171,6 +172,7 @@ enum block_kind {
     BLOCK_CHUNK,
     BLOCK_MAPPED,
     BLOCK_SLOT,
+    BLOCK_GUARDED,
     BLOCK_FREED,   /* a block of ours that is free already */
     BLOCK_INVALID, /* within our memory, but no block starts there */
 };
@@ -181,8 +183,9 @@ struct block {
     struct heap *heap;   /* of a BLOCK_CHUNK */
     struct slab *slab;   /* of a BLOCK_SLOT */
     void *memory;
-    size_t mapped_bytes; /* of a BLOCK_MAPPED: its usable size */
-    const char *error;   /* of a BLOCK_INVALID: what is wrong */
+    size_t mapped_bytes;  /* of a BLOCK_MAPPED: its usable size */
+    size_t guarded_bytes; /* of a BLOCK_GUARDED: what was asked for */
+    const char *error;    /* of a BLOCK_INVALID: what is wrong */
 };
 
 /* Finds out without reading memory that is not ours. A block that looks freed is looked for in the

@@ -2,6 +2,7 @@
  * Layer: tests (includes api, thread and model). */
 #include "bed.h"
 
+#include "pages/guard.h"
 #include "thread/thread.h"
 
 #include "test_random.h"
@@ -49,6 +50,7 @@ void bed_run_here(struct bed *bed, void (*body)(struct bed *bed)) {
     os_model_set_world(bed->seed, 2);
     os_model_fail(&bed->failures);
     params_use_profile(bed->profile);
+    guard_interval = bed->guard_interval;
     body(bed);
 }
 

@@ -22,6 +22,7 @@ struct bed {
     uint64_t seed;
     size_t steps;
     struct os_model_failures failures; /* from the library's first call on */
+    uint32_t guard_interval;           /* sample_guards=1/N; 0: none */
     bool clock_stands;                 /* but for the traffic's steps */
     bool keeps_states; /* none ends: their slabs would belong to a static variable, see below */
     struct traffic traffic;

@@ -4,7 +4,7 @@
  *
  * A first run counts the calls of a script; then each run begins anew with a fresh library and lets
  * another call fail: once, from there on for a while, or at every n-th. Calls are counted from the
- * library's very first one.
+ * library's very first one. The default profile plays once more with guarded blocks.
  *
  * ARENITE_TEST_SCRIPTS: scripts of each profile; ARENITE_TEST_STEPS: of each script;
  * ARENITE_TEST_SEED. */
@@ -17,6 +17,7 @@
 #define SCRIPTS_USUAL 1
 #define STEPS_USUAL 200
 #define STEPS_AFTERWARDS 100
+#define GUARD_INTERVAL 4
 /* Records that may stay resident when all is freed and trimmed, under the default profile, and one
  * call has failed. (Pages that munmap and madvise both refuse stay for good.) */
 #define LEFT_MAX_PAGES 64
@@ -71,7 +72,7 @@ static void play_script(struct bed *bed) {
     }
 }
 
-static void play_profile(enum profile profile, uint64_t seed) {
+static void play_profile(enum profile profile, uint32_t guard_interval, uint64_t seed) {
     struct figures *figures = bed_share(sizeof *figures);
     size_t scripts = test_knob("ARENITE_TEST_SCRIPTS", SCRIPTS_USUAL);
     for (size_t script = 0; script < scripts; script++) {
@@ -80,12 +81,13 @@ static void play_profile(enum profile profile, uint64_t seed) {
                           .thp = THP_MADVISE,
                           .seed = seed + script,
                           .steps = random_steps(STEPS_USUAL),
+                          .guard_interval = guard_interval,
                           .result = figures};
         play_script(&bed);
     }
-    printf("%s: %llu runs, %llu calls failed, %llu requests refused\n", bed_profiles[profile],
-           (unsigned long long)figures->runs, (unsigned long long)figures->failed,
-           (unsigned long long)figures->refused);
+    printf("%s, guards 1/%u: %llu runs, %llu calls failed, %llu requests refused\n",
+           bed_profiles[profile], guard_interval, (unsigned long long)figures->runs,
+           (unsigned long long)figures->failed, (unsigned long long)figures->refused);
     TEST_CHECK(figures->failed >= figures->runs - scripts);
 }
 
@@ -93,8 +95,11 @@ int main(void) {
     uint64_t seed = bed_begin("nth_call");
     for (size_t profile = 0; profile < BED_PROFILES; profile++) {
         if (bed_wants((enum profile)profile)) {
-            play_profile((enum profile)profile, seed);
+            play_profile((enum profile)profile, 0, seed);
         }
+    }
+    if (bed_wants(PROFILE_DEFAULT)) {
+        play_profile(PROFILE_DEFAULT, GUARD_INTERVAL, seed);
     }
     return 0;
 }

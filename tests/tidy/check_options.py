@@ -9,7 +9,7 @@ from tidy import main, rule
 TABLE = "src/api/options.def"
 PAGE = "docs/options.md"
 TYPES = {"COUNT": "number", "SIZE": "size", "TIME": "duration", "FLAG": "flag", "WORD": "word",
-         "BUDGET": "budget"}
+         "BUDGET": "budget", "ONE_IN": "share"}
 # Defaults and ends of ranges that the table names, on 64 bits.
 NAMED = {"SIZE_MAX": "no limit", "INT_MAX": "2147483647", "MMAP_MAX_DEFAULT": "65536",
          "MMAP_THRESHOLD_DEFAULT_BYTES": "131072", "TRIM_THRESHOLD_DEFAULT_BYTES": "131072",
@@ -43,6 +43,8 @@ def row_of(option):
         unit, normal, allowed = "", f"`{words[0]}`", ", ".join(f"`{word}`" for word in words)
     if kind == "BUDGET":
         allowed = "bytes, `cgroup`, `cgroup:90%`"
+    if kind == "ONE_IN":
+        allowed = f"1/1 to 1/{most}, or 0"
     cells = [f"`{name}`", TYPES[kind], unit, normal, allowed,
              "at start" if when == "START" else "any time", *places]
     return re.sub(" +", " ", "| " + " | ".join(cells) + " |")

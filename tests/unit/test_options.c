@@ -73,6 +73,13 @@ static void test_units(void **state) {
     expect("soft_limit=cgroup:85%", text);
 }
 
+static void test_shares(void **state) {
+    (void)state;
+    expect("sample_guards=1/10000", "sample_guards=10000\n");
+    expect("sample_guards=1/0x10", "sample_guards=16\n");
+    expect("sample_guards=1/7,sample_guards=0", "sample_guards=0\n");
+}
+
 static void test_no_limit(void **state) {
     (void)state;
     char text[64];
@@ -94,6 +101,8 @@ static void expect_refused(const char *setting, const char *allowed) {
 #define BYTES "bytes, or a size as 64K, 2M or 1G, from 0 "
 #define BUDGET "bytes, a size as 500M, cgroup, or a part as cgroup:90%; 0 for none"
 
+#define SHARE "1/N with N from 1 to 1000000000; 0 for none"
+
 static void test_wrong_values(void **state) {
     (void)state;
     expect_refused("mmap_max=-1", "a number from 0 to 2147483647");
@@ -112,6 +121,12 @@ static void test_wrong_values(void **state) {
                                       "3600000");
     expect_refused("retain_decay=61min", "milliseconds, or a time as 500ms, 10s or 2min, from 1 to "
                                          "3600000");
+    expect_refused("sample_guards=10", SHARE);
+    expect_refused("sample_guards=1/0", SHARE);
+    expect_refused("sample_guards=2/10", SHARE);
+    expect_refused("sample_guards=1/", SHARE);
+    expect_refused("sample_guards=1/5x", SHARE);
+    expect_refused("sample_guards=1/1000000001", SHARE);
     expect_refused("limit=cgroup:0%", BUDGET);
     expect_refused("limit=cgroup:101%", BUDGET);
     expect_refused("limit=cgroup:90", BUDGET);
@@ -329,6 +344,7 @@ int main(void) {
         cmocka_unit_test(test_defaults_are_the_engines),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_units),
+        cmocka_unit_test(test_shares),
         cmocka_unit_test(test_no_limit),
         cmocka_unit_test(test_wrong_values),
         cmocka_unit_test(test_wrong_names),
