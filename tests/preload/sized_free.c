@@ -14,7 +14,7 @@
 
 #define MAPPED_BYTES ((size_t)3 * 1024 * 1024)
 
-static const size_t sizes[] = {0, 1, 24, 25, 100, 1032, 5000, 200000, MAPPED_BYTES};
+static const size_t sizes[] = {0, 1, 24, 25, 100, 1032, 5000, 40000, 200000, MAPPED_BYTES};
 #define SIZES (sizeof sizes / sizeof sizes[0])
 
 static void test_true_claims(void) {
