@@ -37,13 +37,16 @@ nochecks: ## build/nochecks/libarenite.so: without misuse checks, to see what th
 
 misuse: all ## 116 small wrong programs: how many each allocator catches
 	@cmake --build build -j $(JOBS) --target misuse
-	@tests/misuse/run build/tests/misuse/misuse --peers \
-		default=build/libarenite.so ptmalloc=build/libarenite.so,profile=ptmalloc
+	@tests/misuse/run build/tests/misuse/misuse --peers default=build/libarenite.so \
+		hardened=build/libarenite.so,profile=hardened \
+		ptmalloc=build/libarenite.so,profile=ptmalloc
 
 attack: all ## 10,000 random programs with one bug each: how many let an attacker into the heap
 	@cmake --build build -j $(JOBS) --target attack
 	@ARENITE_TEST_SEEDS=$${ARENITE_TEST_SEEDS:-10000} tests/attack/run build/tests/attack/attack \
-		--peers default=build/libarenite.so ptmalloc=build/libarenite.so,profile=ptmalloc
+		--peers default=build/libarenite.so \
+		hardened=build/libarenite.so,profile=hardened \
+		ptmalloc=build/libarenite.so,profile=ptmalloc
 
 fuzz: ## the fuzz harnesses with libFuzzer, a minute each (ARENITE_FUZZ_SECONDS; FUZZER=afl)
 	@scripts/setup --fuzz

@@ -27,9 +27,16 @@ add_misuse_test(hardened 113)
 file(GLOB attack_sources CONFIGURE_DEPENDS attack/*.c)
 add_outside_program(attack "${attack_sources}")
 set_target_properties(attack PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/attack)
-add_test(NAME evidence.attack COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/attack/run
-    $<TARGET_FILE:attack> --strict "default=$<TARGET_FILE:arenite_shared>")
-set_tests_properties(evidence.attack PROPERTIES LABELS evidence TIMEOUT ${ARENITE_TEST_SECONDS})
+function(add_attack_test profile)
+    add_test(NAME evidence.attack.${profile} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/attack/run
+        $<TARGET_FILE:attack> --strict ${ARGN}
+        "${profile}=$<TARGET_FILE:arenite_shared>,profile=${profile}")
+    set_tests_properties(evidence.attack.${profile} PROPERTIES
+        LABELS evidence TIMEOUT ${ARENITE_TEST_SECONDS})
+endfunction()
+
+add_attack_test(default)
+add_attack_test(hardened --nothing-won)
 
 # ---- long runs ----
 
