@@ -104,6 +104,16 @@ void large_remember(struct thread *thread, struct chunk *chunk) {
     mapped_associate(chunk_memory(chunk), region);
 }
 
+void large_begin_resized(struct thread *thread, struct chunk *chunk, size_t bytes) {
+    if (LIKELY(chunk == NULL || !chunk_is_mmapped(chunk))) {
+        return;
+    }
+    large_remember(thread, chunk);
+    if (params.slabs) {
+        mapped_seal(chunk_memory(chunk), bytes);
+    }
+}
+
 static void release_if(struct thread *thread, bool (*leaves)(const struct region *region)) {
     for (size_t i = 0; i < REGION_SLOTS; i++) {
         struct region *region = &thread->regions.slots[i];

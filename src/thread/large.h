@@ -15,6 +15,10 @@ struct chunk *large_map(struct thread *thread, size_t bytes);
 /* A mapped block was allocated by this thread: remembers it. Inside an operation. */
 void large_remember(struct thread *thread, struct chunk *chunk);
 
+/* A chunk (NULL: none) that was resized to so many bytes may have become a mapped block, which then
+ * begins here. Inside an operation. */
+void large_begin_resized(struct thread *thread, struct chunk *chunk, size_t bytes);
+
 /* Keeps a live block of the thread's slots, for a thread that is in no operation; false: it is in
  * none of them, or has something wrong with it. */
 bool large_push(void *memory);

@@ -416,14 +416,6 @@ INLINE struct chunk *resize_locked(struct arena *arena, struct chunk *chunk, siz
     return chunk;
 }
 
-/* What grew beyond its heap may have become a mapped block. */
-static COLD void begin_mapped(struct chunk *chunk, size_t bytes) {
-    large_remember(thread_own, chunk);
-    if (params.slabs) {
-        mapped_seal(chunk_memory(chunk), bytes);
-    }
-}
-
 /* A chunk that serves the new size as it is stays so without a lock. */
 void *thread_realloc_chunk(struct heap *heap, struct chunk *chunk, size_t bytes) {
     size_t needed = chunk_bytes_for(bytes);
@@ -433,9 +425,7 @@ void *thread_realloc_chunk(struct heap *heap, struct chunk *chunk, size_t bytes)
     struct chunk *resized = NULL;
     if (LIKELY(operation_enter())) {
         resized = resize_locked(heap->arena, chunk, needed);
-        if (resized != NULL && UNLIKELY(chunk_is_mmapped(resized))) {
-            begin_mapped(resized, bytes);
-        }
+        large_begin_resized(thread_own, resized, bytes);
     }
     operation_leave();
     return LIKELY(resized != NULL) ? chunk_memory(resized) : move_chunk(heap, chunk, bytes);

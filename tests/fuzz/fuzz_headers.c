@@ -11,6 +11,7 @@
 #include "arenite/arenite.h"
 #include "fuzz.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/mman.h>
@@ -165,13 +166,22 @@ static bool is_diagnosis(int status, int said) {
            strncmp(line, "arenite: ", strlen("arenite: ")) == 0;
 }
 
+/* Fuzzers count time by signals. */
+static bool has_ended(pid_t id, int *status) {
+    pid_t ended;
+    do {
+        ended = waitpid(id, status, 0);
+    } while (ended < 0 && errno == EINTR);
+    return ended == id;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     int status = 0, said = memfd_create("said", MFD_CLOEXEC);
     pid_t id = fork();
     if (id == 0) {
         be_child(data, size, said);
     }
-    fuzz_expect(id > 0 && waitpid(id, &status, 0) == id, "no child could be run");
+    fuzz_expect(id > 0 && has_ended(id, &status), "no child could be run");
     fuzz_expect(!WIFEXITED(status) || WEXITSTATUS(status) != OVERLAPPED, "two blocks overlap");
     bool is_well = WIFEXITED(status) && WEXITSTATUS(status) == WELL;
     if (!is_well && !is_diagnosis(status, said)) {
