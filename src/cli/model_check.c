@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "cli/model.h"
 #include "cli/model_compare.h"
+#include "cli/model_moment.h"
 #include "cli/model_probe.h"
 #include "cli/model_random.h"
 #include "cli/text.h"
@@ -55,30 +56,77 @@ static int check_file(const struct model_options *options, const struct personal
 
 /* ---- random scripts ------------------------------------------------------------------------ */
 
-#define TRIES 6
+/* A difference is tried once more, and twice more if something on the machine may have disturbed
+ * the kernel's answers. */
+#define TRIES 2
+#define TRIES_DISTURBED 3
 #define PAUSE_US 20000
 
-/* Compares a text; true when the two differ every time: khugepaged, or somebody who changes a
- * setting of the kernel, may disturb one. */
-static bool differs(const char *text, const struct model_options *options,
-                    const struct personality *personality, struct comparison *comparison) {
-    struct script script;
-    script_parse(&script, text);
-    comparison_run(comparison, &script, options, personality);
-    for (int i = 1; i < TRIES && comparison->difference != NULL; i++) {
-        uint64_t ops = comparison->ops;
-        comparison_destroy(comparison);
-        usleep(PAUSE_US);
-        comparison_run(comparison, &script, options, personality);
-        comparison->ops += ops;
+/* A difference that went away is not passed over in silence. */
+static void tell_passing(const struct comparison *comparison, const char *changes) {
+    fprintf(stderr, "# differed once, at line %u; on the machine %s:\n%s", comparison->line,
+            changes != NULL ? changes : "nothing changed that is known to matter",
+            comparison->difference);
+}
+
+/* Somebody may change settings at any time, also while the kernel is asked: the model follows. */
+static bool follow_settings(const struct moment *moment, struct personality *personality,
+                            bool bottom_up) {
+    struct moment now = *moment;
+    bool known = true;
+    while (!moment_fits(&now, personality)) {
+        fprintf(stderr, "# a setting of the kernel was changed: it is asked again\n");
+        known = probe_kernel(personality, bottom_up);
+        moment_read(&now);
     }
+    return known;
+}
+
+/* One try; *changes: what else changed on the machine, to be freed, or NULL. */
+static void try_once(const struct script *script, const struct model_options *options,
+                     struct personality *personality, struct comparison *comparison,
+                     char **changes) {
+    struct moment before;
+    moment_read(&before);
+    *changes = NULL;
+    *comparison = (struct comparison){.broken = true};
+    if (follow_settings(&before, personality, options->bottom_up)) {
+        comparison_run(comparison, script, options, personality);
+    }
+    if (comparison->difference != NULL) {
+        *changes = moment_changes(&before);
+    }
+}
+
+/* Compares a text; true when the two differ every time. */
+static bool differs(const char *text, const struct model_options *options,
+                    struct personality *personality, struct comparison *comparison) {
+    struct script script;
+    char *changes;
+    script_parse(&script, text);
+    try_once(&script, options, personality, comparison, &changes);
+    for (int tries = 1;
+         comparison->difference != NULL && tries < (changes != NULL ? TRIES_DISTURBED : TRIES);
+         tries++) {
+        struct comparison former = *comparison;
+        char *former_changes = changes;
+        usleep(PAUSE_US);
+        try_once(&script, options, personality, comparison, &changes);
+        comparison->ops += former.ops;
+        if (comparison->difference == NULL) {
+            tell_passing(&former, former_changes);
+        }
+        comparison_destroy(&former);
+        free(former_changes);
+    }
+    free(changes);
     script_destroy(&script);
     return comparison->difference != NULL;
 }
 
 /* Drops lines from the end on, one after another, as long as what is left still differs. */
 static void shrink(char *text, const struct model_options *options,
-                   const struct personality *personality) {
+                   struct personality *personality) {
     bool shorter = true;
     while (shorter) {
         shorter = false;
@@ -96,9 +144,8 @@ static void shrink(char *text, const struct model_options *options,
 }
 
 /* whole: how the whole text differed; what is left of it may not differ again. */
-static void report(char *text, const struct model_options *options,
-                   const struct personality *personality, uint64_t script,
-                   const struct comparison *whole) {
+static void report(char *text, const struct model_options *options, struct personality *personality,
+                   uint64_t script, const struct comparison *whole) {
     struct comparison comparison;
     printf("# script %" PRIu64 " of seed %" PRIu64 ", line %u:\n%s", script, options->seed,
            whole->line, whole->difference);
@@ -111,8 +158,7 @@ static void report(char *text, const struct model_options *options,
     comparison_destroy(&comparison);
 }
 
-static int check_random(const struct model_options *options,
-                        const struct personality *personality) {
+static int check_random(const struct model_options *options, struct personality *personality) {
     struct tally tally = {0};
     for (uint64_t i = 0; i < options->scripts && !tally.broken; i++) {
         char *text = random_script(options->seed, i, options->ops);

@@ -55,7 +55,7 @@ static unsigned read_mthp(void) {
     return orders;
 }
 
-static void read_settings(struct personality *personality) {
+void probe_settings(struct personality *personality) {
     personality->thp = read_thp();
     personality->mthp_orders = read_mthp();
     personality->max_map_count = read_number("/proc/sys/vm/max_map_count", 65530);
@@ -197,7 +197,7 @@ static bool run_probe(const struct probe *probe, struct personality *personality
 
 bool probe_kernel(struct personality *personality, bool bottom_up) {
     bool known = true;
-    read_settings(personality);
+    probe_settings(personality);
     for (size_t i = 0; i < sizeof probes / sizeof probes[0]; i++) {
         known &= run_probe(&probes[i], personality, bottom_up);
     }

@@ -11,4 +11,7 @@
 /* Fills the personality in; false, with a message for each probe that had an unexpected answer. */
 bool probe_kernel(struct personality *personality, bool bottom_up);
 
+/* The part of it that is settings, which somebody may change meanwhile. */
+void probe_settings(struct personality *personality);
+
 #endif

@@ -43,3 +43,11 @@ grep -q "cannot be arranged" "$work/err" && skip "$(cat "$work/err")"
 expect_status 0 "huge pages of 64 KiB"
 run "$arenite" model check --random --scripts 60 --ops 40 --seed "${ARENITE_TEST_SEED:-64}"
 expect_status 0 "random scripts with huge pages of 64 KiB"
+
+# The setting changes while scripts run: the model follows.
+echo never >"$setting"
+"$arenite" model check --random --scripts 40 --ops 40 --seed "${ARENITE_TEST_SEED:-65}" \
+    >"$work/changed" 2>"$work/follows" &
+sleep 0.3
+echo madvise >"$setting"
+wait $! || fail "a setting that changes: $(cat "$work/changed" "$work/follows")"
