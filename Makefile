@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 
 # The distribution's own, where there is one: a wrapper of that name would be measured with it.
 PYTHON   ?= $(firstword $(wildcard /usr/bin/python3) python3)
-WORKLOAD := env PYTHONMALLOC=malloc $(PYTHON) bench/python_objects.py
+WORKLOAD := env PYTHONMALLOC=malloc $(PYTHON) bench/real/objects.py
 
 .DEFAULT_GOAL := all
 .PHONY: nochecks all run test test-programs misuse attack fuzz soak prefixed dev asan tsan i386 tidy format bench bench-model install clean help \
@@ -73,7 +73,7 @@ format: ## rewrite the sources in the house style
 	@git ls-files '*.c' '*.h' '*.cc' | xargs clang-format -i
 
 bench: all ## compare allocators on the rows of bench/rows.py (see bench/README.md)
-	@bench/run
+	@bench/run --report build/bench/report
 
 bench-model: all ## time the model, index by index
 	@cmake --build build -j $(JOBS) --target model_benches

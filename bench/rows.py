@@ -1,20 +1,29 @@
 """The rows of the bench: what runs, and with which arguments.
 
-A row is a name, a group, a command, and for operations in a loop how many there are. The first word
-of a command is a program of bench/programs/ (built by run) or one that is installed."""
+A row is a name, a group, a command, for operations in a loop how many there are, and for a point of
+a curve which curve and where. The first word of a command is a program of bench/programs/ (built by
+run), a script of bench/real/, or one that is installed."""
 from collections import namedtuple
 
-Row = namedtuple("Row", "name group command operations")
+Row = namedtuple("Row", "name group command operations curve at", defaults=(None, None, None))
 
 MICRO = [
     # shape, size, operations, live blocks
-    ("pair", 64, 30000000, 1), ("pair", 1024, 20000000, 1), ("pair", 2000, 10000000, 1),
-    ("pair", 8192, 10000000, 1), ("pair", 65536, 5000000, 1), ("pair", 100000, 5000000, 1),
-    ("pair", 262144, 2000000, 1), ("pair", 1048576, 2000000, 1), ("pair", 16777216, 1000000, 1),
+    ("pair", 8, 30000000, 1), ("pair", 64, 30000000, 1), ("pair", 1024, 20000000, 1),
+    ("pair", 2000, 10000000, 1), ("pair", 8192, 10000000, 1), ("pair", 65536, 5000000, 1),
+    ("pair", 100000, 5000000, 1), ("pair", 262144, 2000000, 1), ("pair", 1048576, 2000000, 1),
+    ("pair", 16777216, 1000000, 1), ("pair", 67108864, 500000, 1),
     ("lifo", 64, 20000000, 512), ("lifo", 4000, 5000000, 512), ("lifo", 8192, 5000000, 512),
+    ("lifo", 65536, 500000, 64),
     ("random", 64, 10000000, 100000), ("random", 1024, 4000000, 100000),
     ("random", 2000, 3000000, 100000), ("random", 8192, 2000000, 100000),
+    ("random", 65536, 500000, 1000),
     ("calloc", 16, 10000000, 1), ("aligned", 200, 10000000, 1), ("realloc", 16777216, 5000, 1),
+]
+
+MICRO_MORE = [
+    ("sized delete, 64 B", "sized 64 20000000", 20000000),
+    ("thread start and 100 blocks", "short_threads 4000 100", 4000),
 ]
 
 PROGRAMS = [
@@ -43,15 +52,30 @@ PROGRAMS = [
     ("buffers, touched", "programs", "buffers 4000 4194304 1024"),
     ("phases", "programs", "phases 24 30000000"),
     ("fragments", "programs", "fragments 20000000 3000000"),
+    ("residue", "programs", "residue 12 40000000"),
 ]
 
 REAL = [
-    ("python3, objects", "env PYTHONMALLOC=malloc {python} {bench}/python_objects.py 12"),
-    ("lua, tables", "lua {bench}/inputs/objects.lua"),
-    ("perl, hashes", "perl {bench}/inputs/words.pl"),
-    ("sqlite3, in memory", "sqlite3 :memory: '.read {bench}/inputs/rows.sql'"),
-    ("g++, large headers", "g++ -O1 -c -o /dev/null {bench}/inputs/containers.cc"),
+    ("python3, objects", "env PYTHONMALLOC=malloc {python} {real}/objects.py 12"),
+    ("lua, tables", "lua {real}/objects.lua"),
+    ("perl, hashes", "perl {real}/words.pl"),
+    ("sqlite3, in memory", "sqlite3 :memory: '.read {real}/rows.sql'"),
+    ("g++, large headers", "g++ -O1 -c -o /dev/null {real}/containers.cc"),
+    ("clang, large headers", "clang++ -O1 -c -o /dev/null {real}/containers.cc"),
+    ("ghostscript, pages", "gs -q -dNOPAUSE -dBATCH -dSAFER -sDEVICE=ppmraw -r100"
+                           " -sOutputFile=/dev/null {real}/pages.ps"),
+    ("z3, puzzles", "z3 {real}/puzzle.smt2"),
+    ("git, repack", "git -C {data}/repository repack -adfq --window=30 --threads=2"),
+    ("xz, two threads", "xz -T2 -1 -c {data}/text"),
+    ("zstd, two threads", "zstd -q -T2 -5 -c {data}/text"),
+    ("redis, under load", "redis"),
+    ("PostgreSQL, pgbench", "postgres {data}"),
 ]
+
+LIVE_STEPS = 2000000
+LIVE = [10**power for power in range(3, 8)]
+THREADS = [1, 2, 4, 8, 16, 32, 64]
+GENERATION_STEPS = 50000  # of a thread of `server`
 
 
 def size_name(size):
@@ -61,8 +85,21 @@ def size_name(size):
     return f"{size} B"
 
 
+def curve_rows():
+    """The same work over more and more live blocks, and by more and more threads."""
+    for live in LIVE:
+        yield Row(f"live blocks: {live}", "curves", f"mixed 16 64 {live} {LIVE_STEPS}",
+                  LIVE_STEPS + live, "live blocks", live)
+    for threads in THREADS:
+        rounds = 2 * THREADS[-1] // threads
+        yield Row(f"threads: {threads}", "curves", f"server {threads} {rounds}",
+                  threads * rounds * GENERATION_STEPS, "threads", threads)
+
+
 def all_rows():
     rows = [Row(f"{shape}, {size_name(size)}", "micro", f"micro {shape} {size} {count} {live}",
                 count) for shape, size, count, live in MICRO]
-    rows += [Row(*row, None) for row in PROGRAMS]
-    return rows + [Row(name, "real", command, None) for name, command in REAL]
+    rows += [Row(name, "micro", command, count) for name, command, count in MICRO_MORE]
+    rows += [Row(*row) for row in PROGRAMS]
+    rows += [Row(name, "real", command) for name, command in REAL]
+    return rows + list(curve_rows())

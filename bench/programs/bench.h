@@ -36,7 +36,7 @@ static inline void bench_fail(const char *why) {
 /* A block of which the first and the last byte were written. The loop that calls it is measured:
  * the compiler must not see that nobody reads. */
 static inline void *bench_block(size_t bytes) {
-    volatile char *block = malloc(bytes);
+    volatile char *block = (char *)malloc(bytes);
     if (block == NULL) {
         bench_fail("no memory");
     }

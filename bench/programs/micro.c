@@ -1,9 +1,10 @@
 /* micro.c - one operation, again and again.
  *
- *   micro pair|lifo|random|calloc|aligned|realloc SIZE COUNT [LIVE]
+ *   micro pair|loop|lifo|random|calloc|aligned|realloc SIZE COUNT [LIVE]
  *
- * pair: allocate, touch, free. lifo: batches of LIVE, freed newest first. random: LIVE blocks, a
- * random one replaced each time. realloc: grows one block to SIZE, from 16 bytes, by halves. */
+ * pair: allocate, touch, free. loop: the same without either, for what the loop itself takes. lifo:
+ * batches of LIVE, freed newest first. random: LIVE blocks, a random one replaced each time.
+ * realloc: grows one block to SIZE, from 16 bytes, by halves. */
 #include "bench.h"
 
 struct work {
@@ -23,6 +24,14 @@ static void pair(const struct work *work) {
         *(volatile char *)block = 1;
         keep(block);
         free(block);
+    }
+}
+
+static void loop(const struct work *work) {
+    char block;
+    for (size_t i = 0; i < work->count; i++) {
+        *(volatile char *)&block = 1;
+        keep(&block);
     }
 }
 
@@ -87,8 +96,9 @@ int main(int count, char **arguments) {
     static const struct {
         const char *name;
         void (*run)(const struct work *work);
-    } shapes[] = {{"pair", pair},     {"lifo", lifo},       {"random", random_order},
-                  {"calloc", zeroed}, {"aligned", aligned}, {"realloc", growth}};
+    } shapes[] = {{"pair", pair},           {"loop", loop},     {"lifo", lifo},
+                  {"random", random_order}, {"calloc", zeroed}, {"aligned", aligned},
+                  {"realloc", growth}};
     const struct work work = {bench_argument(count, arguments, 2, 64),
                               bench_argument(count, arguments, 3, 1000000),
                               bench_argument(count, arguments, 4, 512)};
@@ -98,5 +108,5 @@ int main(int count, char **arguments) {
             return 0;
         }
     }
-    bench_fail("micro pair|lifo|random|calloc|aligned|realloc SIZE COUNT [LIVE]");
+    bench_fail("micro pair|loop|lifo|random|calloc|aligned|realloc SIZE COUNT [LIVE]");
 }

@@ -25,7 +25,7 @@ BUILT_FOLDERS = {
     "tests/misuse/*.c": "tests/evidence.cmake", "tests/misuse/*.cc": "tests/evidence.cmake",
     "tests/attack/*.c": "tests/evidence.cmake", "tests/soak/*.c": "tests/evidence.cmake",
     "tests/fuzz/*.c": "tests/fuzz.cmake",
-    "bench/programs/*.c": "bench/run",
+    "bench/programs/*.c": "bench/measure.py", "bench/programs/*.cc": "bench/measure.py",
 }
 # Scripts and inputs that are found by folder, not by name.
 FOUND_SCRIPTS = re.compile(

@@ -2,7 +2,7 @@
 """About a second of a script's life: dictionaries, lists, strings, JSON, objects that die young
 and objects that stay. Run it with PYTHONMALLOC=malloc, so that each object is one malloc.
 
-    python3 bench/python_objects.py [ROUNDS]
+    python3 bench/real/objects.py [ROUNDS]
 
 Prints a digest of all it computed, which depends on nothing but ROUNDS."""
 import hashlib
