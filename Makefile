@@ -52,11 +52,11 @@ fuzz: ## the fuzz harnesses with libFuzzer, a minute each (ARENITE_FUZZ_SECONDS;
 	@scripts/setup --fuzz
 	@scripts/fuzz $(or $(FUZZER),libfuzzer)
 
-soak: all ## 15 minutes of mixed traffic (ARENITE_SOAK_SECONDS), and 1,000 hours of the model's clock
+soak: all ## 15 minutes of mixed traffic (ARENITE_SOAK_SECONDS), and 300 hours of the model's clock
 	@cmake --build build -j $(JOBS) --target soak
 	@cmake --preset dev >/dev/null
 	@cmake --build build/dev -j $(JOBS) --target on_model_hours
-	@ARENITE_TEST_STEPS=1000 build/dev/tests/on_model_hours
+	@ARENITE_TEST_STEPS=300 build/dev/tests/on_model_hours
 	@ARENITE_SOAK_SECONDS=$${ARENITE_SOAK_SECONDS:-900} LD_PRELOAD=build/libarenite.so \
 		build/tests/soak/soak
 

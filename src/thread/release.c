@@ -270,10 +270,15 @@ void *thread_pop_medium(size_t bytes) {
     return may ? take_medium(lists, medium_list_of(lists, bytes), bytes) : NULL;
 }
 
+/* A header that was written to meanwhile is not believed: its chunk is lost. */
 static void flush_list(struct medium_lists *lists, struct medium_list *list) {
-    void *memory;
-    while (list->head != NULL && (memory = take_medium(lists, list, list->bytes)) != NULL) {
-        thread_free_chunk(heap_find(memory), chunk_of_memory(memory));
+    size_t bytes;
+    for (void *memory; bytes = list->bytes, (memory = take_medium(lists, list, bytes)) != NULL;) {
+        if (LIKELY(chunk_bytes(chunk_of_memory(memory)) == bytes)) {
+            thread_free_chunk(heap_find(memory), chunk_of_memory(memory));
+        } else {
+            report_misuse("corrupted size of a freed chunk", memory);
+        }
     }
 }
 

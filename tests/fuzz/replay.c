@@ -14,7 +14,7 @@
 
 #define CORPUS_MAX 512
 #define INPUT_MAX_BYTES 4096
-#define STEPS_USUAL 300
+#define STEPS_USUAL 200
 
 struct input {
     uint8_t *bytes;
