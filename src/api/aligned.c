@@ -49,6 +49,7 @@ void *entry_aligned(size_t alignment, size_t bytes, enum mark_origin origin) {
 }
 
 static void *aligned_or_enomem(size_t alignment, size_t bytes) {
+    ENTRY_NOTE_FRAME();
     if (alignment <= CHUNK_ALIGNMENT) {
         return entry_malloc(bytes);
     }
@@ -69,12 +70,12 @@ static void *align_by_any(size_t alignment, size_t bytes) {
 }
 
 API_EXPORT_WEAK void *API(memalign)(size_t alignment, size_t bytes) {
-    ENTRY_NOTE_CALLER();
+    report_caller = ENTRY_CALLER();
     return align_by_any(alignment, bytes);
 }
 
 API_EXPORT_WEAK void *API(aligned_alloc)(size_t alignment, size_t bytes) {
-    ENTRY_NOTE_CALLER();
+    report_caller = ENTRY_CALLER();
     return align_by_any(alignment, bytes);
 }
 
@@ -94,12 +95,12 @@ API_EXPORT_WEAK int API(posix_memalign)(void **memory, size_t alignment, size_t 
 }
 
 API_EXPORT_WEAK void *API(valloc)(size_t bytes) {
-    ENTRY_NOTE_CALLER();
+    report_caller = ENTRY_CALLER();
     return aligned_or_enomem(os_page_bytes(), bytes);
 }
 
 API_EXPORT_WEAK void *API(pvalloc)(size_t bytes) {
-    ENTRY_NOTE_CALLER();
+    report_caller = ENTRY_CALLER();
     size_t page = os_page_bytes();
     size_t padded;
     if (UNLIKELY(add_overflows(bytes, page - 1, &padded))) {

@@ -22,7 +22,7 @@ uint32_t guard_live;
 struct guard_pool guard_pool;
 
 static uint32_t turn;  /* where the search for a place goes on */
-static uint64_t frees; /* so far */
+static uint32_t frees; /* so far; wraps around: a place is then found free a little late */
 
 /* ---- geometry -------------------------------------------------------------------------------- */
 
@@ -93,8 +93,8 @@ static uint32_t state_of(const struct guard_place *place) {
 /* What a place that nobody holds can be taken from; GUARD_BUSY: it cannot. */
 static uint32_t state_to_take(const struct guard_place *place) {
     uint32_t state = state_of(place);
-    uint64_t now = __atomic_load_n(&frees, __ATOMIC_RELAXED);
-    uint64_t freed_at = __atomic_load_n(&place->freed_at, __ATOMIC_RELAXED);
+    uint32_t now = __atomic_load_n(&frees, __ATOMIC_RELAXED);
+    uint32_t freed_at = __atomic_load_n(&place->freed_at, __ATOMIC_RELAXED);
     bool may =
         state == GUARD_UNUSED || (state == GUARD_FREED && now - freed_at >= GUARD_QUARANTINE);
     return may ? state : GUARD_BUSY;
@@ -201,7 +201,7 @@ bool guard_free(void *memory) {
     place->freer = os_thread_id();
     trace_take(&place->freed);
     (void)os_decommit((void *)page_of(index), page_bytes());
-    uint64_t number = __atomic_add_fetch(&frees, 1, __ATOMIC_RELAXED);
+    uint32_t number = __atomic_add_fetch(&frees, 1, __ATOMIC_RELAXED);
     __atomic_store_n(&place->freed_at, number, __ATOMIC_RELAXED);
     settle(place, GUARD_FREED);
     count_one_less();

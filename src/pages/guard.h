@@ -47,7 +47,7 @@ struct guard_place {
     uint32_t bytes;    /* asked for */
     uint32_t reported; /* a fault of this block was */
     uintptr_t memory;  /* 0: nothing was ever here */
-    uint64_t freed_at; /* number of this free among all */
+    uint32_t freed_at; /* number of this free among all */
     struct trace allocated, freed;
 };
 

@@ -8,6 +8,7 @@
 #include "support.h"
 
 #include <dlfcn.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -221,18 +222,37 @@ static void say_place(const char *what, const void *address) {
             (size_t)((uintptr_t)address - (uintptr_t)module.dli_fbase));
 }
 
+/* Each function of the family finds both callers. */
+enum allocator { BY_MALLOC, BY_CALLOC, BY_REALLOC, BY_MEMALIGN, BY_POSIX_MEMALIGN, ALLOCATORS };
+
+static inline __attribute__((always_inline)) void *allocate_by(enum allocator allocator) {
+    void *block = NULL;
+    switch (allocator) {
+    case BY_CALLOC:
+        return calloc(1, BYTES);
+    case BY_REALLOC:
+        return realloc(malloc(1), BYTES);
+    case BY_MEMALIGN:
+        return memalign(64, BYTES);
+    case BY_POSIX_MEMALIGN:
+        return posix_memalign(&block, 64, BYTES) == 0 ? block : NULL;
+    default:
+        return malloc(BYTES);
+    }
+}
+
 /* Its frame pointer is on the stack, as in a program that was compiled with them. */
-static __attribute__((noinline)) char *allocate(void) {
+static __attribute__((noinline)) char *allocate(enum allocator allocator) {
     char *volatile block = NULL;
     void *volatile frame = __builtin_frame_address(0);
     say_place("caller", __builtin_return_address(0));
-    block = malloc(BYTES);
+    block = allocate_by(allocator);
     return frame != NULL ? block : NULL;
 }
 
 static __attribute__((noinline)) void act(const struct kind *kind) {
     void *volatile frame = __builtin_frame_address(0);
-    char *block = allocate();
+    char *block = allocate((enum allocator)((size_t)(kind - kinds) % ALLOCATORS));
     fprintf(stderr, "block %p\n", frame != NULL ? (void *)block : NULL);
     kind->act(block);
 }
