@@ -44,6 +44,19 @@ static void say_distance(struct words *words, const void *address, uintptr_t sta
     }
 }
 
+/* Who allocated or freed it; nothing where that is not known. */
+static void say_site(struct words *words, const char *when, const void *address) {
+    struct os_module module;
+    if (address == NULL) {
+        return;
+    }
+    if (os_find_module(address, &module)) {
+        say(words, ", %s at %s+0x%zx", when, module.name, (size_t)module.offset);
+    } else {
+        say(words, ", %s at %p", when, address);
+    }
+}
+
 /* ---- slabs ---------------------------------------------------------------------------------- */
 
 static void say_owner(struct words *words, const struct thread *owner) {
@@ -69,24 +82,11 @@ static const char *state_of_slot(const struct slot *slot, const struct slot_mark
     return slot_is_travelling(slot) ? "free, on its way to its slab" : "free";
 }
 
-static void say_site(struct words *words, const char *when, uint32_t site) {
-    struct os_module module;
-    const void *address = site_address(site);
-    if (address == NULL) {
-        return;
-    }
-    if (os_find_module(address, &module)) {
-        say(words, ", %s at %s+0x%zx", when, module.name, (size_t)module.offset);
-    } else {
-        say(words, ", %s at %p", when, address);
-    }
-}
-
 /* Under profile=hardened more is known. A free site may be of an earlier block of the slot. */
 static void say_history(struct words *words, const struct slot_mark *mark) {
-    say_site(words, "allocated", mark->allocated_at);
+    say_site(words, "allocated", site_address(mark->allocated_at));
     if (mark_state(mark) == MARK_FREED) {
-        say_site(words, "freed", mark->freed_at);
+        say_site(words, "freed", site_address(mark->freed_at));
     }
 }
 
@@ -260,8 +260,19 @@ static void say_mapped(struct words *words, const struct mapped_block *block, co
     } else {
         say_distance(words, address, block->memory);
     }
-    say(words, "%zu-byte mapped block, in use; mapping %p of %zu bytes", mapped_usable_bytes(block),
-        (const void *)block->start, block->bytes);
+    bool is_kept = mapped_is_cached(block);
+    say(words, "%zu-byte mapped block, %s", mapped_usable_bytes(block),
+        is_kept ? "free, kept in a list" : "in use");
+    if (block->region == NULL) { /* else it may be of an earlier user */
+        say_site(words, "allocated", block->caller);
+    }
+    say(words, "; mapping %p of %zu bytes", (const void *)block->start, block->bytes);
+}
+
+static void say_freed(struct words *words, const struct mapped_freed *freed) {
+    say(words, "%zu-byte mapped block, free", freed->bytes);
+    say_site(words, "allocated", freed->allocated_by);
+    say_site(words, "freed", freed->freed_by);
 }
 
 static void say_foreign(struct words *words, const void *address) {
@@ -278,6 +289,7 @@ static void say_foreign(struct words *words, const void *address) {
 size_t describe_address(const void *address, char *text, size_t size) {
     struct words words = {text, size, 0};
     struct mapped_block block;
+    struct mapped_freed freed;
     const struct slab *slab = slab_at(address);
     struct heap *heap = heap_find(address);
     if (slab != NULL) {
@@ -288,6 +300,8 @@ size_t describe_address(const void *address, char *text, size_t size) {
         say_guarded(&words, address);
     } else if (mapped_find_around(address, &block)) {
         say_mapped(&words, &block, address);
+    } else if (mapped_was_freed(address, &freed)) {
+        say_freed(&words, &freed);
     } else {
         say_foreign(&words, address);
     }

@@ -108,7 +108,8 @@ size_t foreign_usable_bytes(void *memory) {
 #endif
 
 void foreign_settle(const char *operation, struct block *block) {
-    if (block->kind == BLOCK_FOREIGN && mapped_was_freed(block->memory)) {
+    struct mapped_freed freed;
+    if (block->kind == BLOCK_FOREIGN && mapped_was_freed(block->memory, &freed)) {
         block->kind = BLOCK_FREED;
     }
     if (block->kind == BLOCK_FOREIGN) {

@@ -33,7 +33,8 @@ static void unpromise(void) {
 
 /* Enters a mapping whose user address is `lead` bytes and a header in; a place is promised. */
 static void enter(uintptr_t start, size_t bytes, size_t lead) {
-    struct mapped_block block = {start + lead + CHUNK_HEADER_BYTES, start, bytes, 0, NULL};
+    struct mapped_block block = {
+        .memory = start + lead + CHUNK_HEADER_BYTES, .start = start, .bytes = bytes};
     mapped_lock_surely();
     mapped_table_put(&mapped_blocks, &block);
     mapped_count_in(bytes);
@@ -54,6 +55,7 @@ void mapped_seal(void *memory, size_t request) {
     }
     if (mapped_table_find(&mapped_blocks, (uintptr_t)memory, &block)) {
         block.request = request;
+        block.caller = report_caller;
         mapped_seal_write(&block);
         mapped_table_replace(&mapped_blocks, &block);
         if (block.region != NULL) {
@@ -214,7 +216,7 @@ bool mapped_free(void *memory) {
         return false;
     }
     unpromise();
-    mapped_note_freed(memory);
+    mapped_note_freed(&block);
     params_adapt(block.bytes - ((uintptr_t)memory - CHUNK_HEADER_BYTES - block.start));
     unmap(block.start, block.bytes);
     return true;

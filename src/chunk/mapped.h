@@ -30,6 +30,14 @@ struct mapped_block {
     size_t bytes;          /* of the mapping */
     size_t request;        /* bytes that the user asked for; 0: not sealed */
     struct region *region; /* slot of the thread that keeps it, NULL: nobody's */
+    const void *caller;    /* who asked for it, as far as that is known */
+};
+
+/* One that was freed: what is left of it. */
+struct mapped_freed {
+    uintptr_t memory;
+    size_t bytes; /* usable ones */
+    const void *allocated_by, *freed_by;
 };
 
 struct mapped_totals {
@@ -61,14 +69,14 @@ bool mapped_find(const void *memory, struct mapped_block *block);
 /* The live block that an address lies in, for diagnosis; false when there is none. Slow. */
 bool mapped_find_around(const void *address, struct mapped_block *block);
 
-/* Notes what the user of a block asked for, and seals the bytes behind that. */
+/* Notes what the user of a block asked for, and who that is, and seals the bytes behind that. */
 void mapped_seal(void *memory, size_t request);
 
 /* Bytes that the user of a block may write. */
 size_t mapped_usable_bytes(const struct mapped_block *block);
 
-/* Whether this was the address of one of the blocks freed last. */
-bool mapped_was_freed(const void *memory);
+/* Whether this was the address of one of the blocks freed last, and of which. */
+bool mapped_was_freed(const void *memory, struct mapped_freed *freed);
 
 /* Frees the block with this address and adapts the dynamic thresholds; false when there is none.
  * A damaged header is reported. */

@@ -1,8 +1,9 @@
 /* mapped_seal.c - see mapped_seal.h.
- * Layer: chunk (includes base). */
+ * Layer: chunk (includes base, os). */
 #include "chunk/mapped_seal.h"
 
 #include "chunk/quick.h"
+#include "os/report.h"
 
 #include <string.h>
 
@@ -38,18 +39,25 @@ bool mapped_seal_is_whole(const struct mapped_block *block) {
 /* The blocks unmapped last: a second free of one is called so. Others may write meanwhile, which
  * costs a worse description at most. */
 #define RECENT_BLOCKS 32u
-static uintptr_t recent[RECENT_BLOCKS];
+static struct mapped_freed recent[RECENT_BLOCKS];
 static uint32_t recent_count;
 
-void mapped_note_freed(const void *memory) {
+READS_RACILY void mapped_note_freed(const struct mapped_block *block) {
     uint32_t place = __atomic_fetch_add(&recent_count, 1, __ATOMIC_RELAXED) % RECENT_BLOCKS;
-    __atomic_store_n(&recent[place], (uintptr_t)memory, __ATOMIC_RELAXED);
+    recent[place] = (struct mapped_freed){.memory = block->memory,
+                                          .bytes = mapped_usable_bytes(block),
+                                          .allocated_by = block->caller,
+                                          .freed_by = report_caller};
 }
 
-bool mapped_was_freed(const void *memory) {
-    bool found = false;
-    for (size_t i = 0; i < RECENT_BLOCKS && !found; i++) {
-        found = __atomic_load_n(&recent[i], __ATOMIC_RELAXED) == (uintptr_t)memory;
+/* The newest first: an address may have been freed several times. */
+READS_RACILY bool mapped_was_freed(const void *memory, struct mapped_freed *freed) {
+    uint32_t count = __atomic_load_n(&recent_count, __ATOMIC_RELAXED);
+    for (uint32_t i = 1; i <= RECENT_BLOCKS; i++) {
+        *freed = recent[(count - i) % RECENT_BLOCKS];
+        if (freed->memory == (uintptr_t)memory) {
+            return true;
+        }
     }
-    return found;
+    return false;
 }

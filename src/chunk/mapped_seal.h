@@ -1,5 +1,5 @@
 /* mapped_seal.h - what shows misuse of mapped blocks: the bytes behind them, and which were freed.
- * Layer: chunk (includes base).
+ * Layer: chunk (includes base, os).
  *
  *   memory                  memory + request
  *   | what was asked for    | seal, 32 bytes | rest of the page |
@@ -17,6 +17,6 @@ void mapped_seal_write(const struct mapped_block *block);
 bool mapped_seal_is_whole(const struct mapped_block *block);
 
 /* For mapped_was_freed. */
-void mapped_note_freed(const void *memory);
+void mapped_note_freed(const struct mapped_block *block);
 
 #endif

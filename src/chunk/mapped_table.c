@@ -80,6 +80,7 @@ static void fill_slot(struct mapped_block *slot, const struct mapped_block *bloc
     slot->start = block->start;
     slot->bytes = block->bytes;
     slot->request = block->request;
+    slot->caller = block->caller;
     slot->region = block->region;
     compiler_fence();
     slot->memory = block->memory;
@@ -142,6 +143,7 @@ void mapped_table_replace(struct mapped_table *table, const struct mapped_block 
     slot->start = block->start;
     slot->bytes = block->bytes;
     slot->request = block->request;
+    slot->caller = block->caller;
 }
 
 bool mapped_table_find_around(const struct mapped_table *table, uintptr_t address,

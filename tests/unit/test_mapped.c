@@ -43,7 +43,7 @@ static struct mapped_block random_block(struct random_source *random) {
     uintptr_t start = (random_below(random, 1 << 16) + 1) << 20;
     uintptr_t lead = random_below(random, 8) == 0 ? 4096 * random_below(random, 16) : 0;
     return (struct mapped_block){start + lead + CHUNK_HEADER_BYTES, start, lead + 8192,
-                                 random_below(random, 8192 - CHUNK_HEADER_BYTES), NULL};
+                                 random_below(random, 8192 - CHUNK_HEADER_BYTES), NULL, NULL};
 }
 
 static bool is_known(uintptr_t start) {
