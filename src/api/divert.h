@@ -7,6 +7,7 @@
 #define ARENITE_API_DIVERT_H
 
 #include "chunk/params.h"
+#include "slab/depot.h"
 #include "slab/mark.h"
 
 INLINE bool divert_is_on(void) {
@@ -21,6 +22,13 @@ void *divert_calloc(size_t bytes, const void *caller);
  * resizes. NULL without touching errno when there is no memory, and for what is no block, which was
  * reported. */
 void *divert_realloc(void *memory, size_t bytes, const void *caller);
+
+/* A live slot of just so many bytes: false says nothing yet. */
+INLINE bool divert_fits(const void *memory, size_t bytes) {
+    const struct slab *slab = slab_at(memory);
+    return slab != NULL && slab_has_marks(slab) && slab_is_slot(slab, memory) &&
+           slab_usable_bytes(slab, memory) == bytes;
+}
 
 void divert_free(void *memory, enum mark_origin origin, const void *caller);
 

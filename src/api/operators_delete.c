@@ -51,6 +51,9 @@ bool cxx_operators_are_ours(void) {
 
 /* Of a block that is not plainly a slot of the right class. */
 static bool settle(const struct claim *claim) {
+    if (divert_is_on() && divert_fits(claim->memory, claim->bytes)) {
+        return true;
+    }
     const struct heap *heap = entry_find_heap(claim->memory);
     if (claim->memory == NULL || (heap != NULL && sized_fits_chunk(claim, heap)) || !are_ours()) {
         return true;

@@ -10,7 +10,7 @@
 #include "thread/operation.h"
 
 /* From this size on libc's functions are faster than a loop. */
-#define LOOP_MOST_BYTES ((size_t)256)
+#define LOOP_MOST_BYTES ((size_t)128)
 
 /* ---- allocation ----------------------------------------------------------------------------- */
 
@@ -38,12 +38,13 @@ INLINE void tell(enum thread_event event, void *memory, size_t bytes) {
     }
 }
 
-static struct slot *take_slot(size_t class_index) {
+INLINE struct slot *take_slot(size_t class_index) {
     struct slot *slot = NULL;
     if (LIKELY(operation_enter())) {
         struct thread *thread = thread_attach();
         if (LIKELY(thread->attached != 0)) {
-            slot = cache_alloc(thread, class_index);
+            slot = slot_list_pop(&thread->caches[class_index], slot_secrets.mask);
+            slot = LIKELY(slot != NULL) ? slot : cache_alloc(thread, class_index);
         }
     }
     operation_leave();
@@ -158,7 +159,18 @@ INLINE void check_around(const struct slab *slab, const struct slot_mark *mark, 
     }
 }
 
-static void retire(struct slab *slab, struct slot *slot) {
+INLINE void clear(void *memory, size_t bytes) {
+    if (UNLIKELY(bytes > LOOP_MOST_BYTES)) {
+        memset(memory, 0, bytes);
+        return;
+    }
+    char *end = (char *)memory + bytes;
+    for (char *at = memory; at != end; at += sizeof(struct slot)) {
+        memset(at, 0, sizeof(struct slot));
+    }
+}
+
+INLINE void retire(struct slab *slab, struct slot *slot) {
     bool outermost = operation_enter();
     if (UNLIKELY(zero_owns(slab))) {
         zero_free(slot, outermost);
@@ -192,7 +204,7 @@ enum hardened_verdict hardened_free(void *memory, enum mark_origin origin, const
     mark->freed_at = site_of(caller);
     tell(THREAD_EVENT_FREE, memory, 0);
     if (has_memory) {
-        memset(memory, 0, slab->slot_bytes);
+        clear(memory, slab->slot_bytes);
     }
     retire(slab, memory);
     return HARDENED_FREED;

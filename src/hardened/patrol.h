@@ -22,13 +22,13 @@
 /* Whether what lies behind the two words of a slot is all zeros. */
 bool patrol_is_clear_wide(const struct slot *slot, size_t slot_bytes);
 INLINE bool patrol_is_clear(const struct slot *slot, size_t slot_bytes) {
-    const uint64_t *words = (const uint64_t *)(const void *)slot;
+    const struct slot *end = slot + slot_bytes / sizeof *slot;
     uint64_t any = 0;
     if (UNLIKELY(slot_bytes > 128)) {
         return patrol_is_clear_wide(slot, slot_bytes);
     }
-    for (size_t i = 2; i < slot_bytes / sizeof *words; i += 2) {
-        any |= words[i] | words[i + 1];
+    for (const struct slot *at = slot + 1; at != end; at++) {
+        any |= at->word | (uintptr_t)at->link;
     }
     return any == 0;
 }

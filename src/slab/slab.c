@@ -79,15 +79,6 @@ void slab_format_bare(struct slab *slab, size_t count) {
     slab->limit = slab->carved * inverse_error(slab);
 }
 
-static size_t greatest_common_divisor(size_t a, size_t b) {
-    while (b != 0) {
-        size_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
 /* Links fresh slots in ascending order in front of `after`; returns the first. */
 static struct slot *link_in_order(const struct slab *slab, uintptr_t first, size_t count,
                                   struct slot *after) {
@@ -100,25 +91,37 @@ static struct slot *link_in_order(const struct slab *slab, uintptr_t first, size
     return after;
 }
 
-/* The same in equal steps round the end, from any of them on: a step that has no divisor in common
- * with their number comes by all. What lies there may be another class's, and so may the marks. */
+/* Slots whose order among one another is chance; those of a window stay together, which the
+ * processor's prefetching lives on. */
+#define CHANCE_WINDOW ((size_t)8)
+
+/* Which slot of its window comes at this place: any odd factor and any mask make all of them come,
+ * of a whole window; else they go round. */
+INLINE size_t order_by_chance(size_t place, size_t window, uint64_t chance) {
+    size_t factor = (chance & 7) | 1, mask = chance >> 3 & 7;
+    return window == CHANCE_WINDOW ? (place * factor ^ mask) % CHANCE_WINDOW
+                                   : (place + mask) % window;
+}
+
+/* The same with each window in an order of its own. What lies there may be another class's, and so
+ * may the marks. */
 static struct slot *link_by_chance(const struct slab *slab, uintptr_t first, size_t count,
                                    struct slot *after) {
     static struct chance chance;
-    size_t index = chance_below(&chance, (uint32_t)count);
-    size_t step = 1 + chance_below(&chance, (uint32_t)count);
     memset(slab_marks(slab) + slab->carved, 0, count * sizeof(struct slot_mark));
     if (!slab->is_zero) {
         memset((void *)first, 0, count * slab->slot_bytes);
     }
-    while (greatest_common_divisor(step, count) != 1) {
-        step++;
-    }
-    for (size_t left = count; left != 0; left--) {
-        uintptr_t at = first + index * slab->slot_bytes;
-        slot_set_next((struct slot *)at, after, slab->is_zero ? SLOT_FRESH : 0);
-        after = (struct slot *)at;
-        index = (index + step) % count;
+    for (size_t past = count; past != 0;) {
+        size_t window = (past - 1) % CHANCE_WINDOW + 1;
+        uint64_t drawn = chance_next(&chance);
+        past -= window;
+        for (size_t place = 0; place < window; place++) {
+            size_t index = past + order_by_chance(place, window, drawn);
+            struct slot *slot = (struct slot *)(first + index * slab->slot_bytes);
+            slot_set_next(slot, after, slab->is_zero ? SLOT_FRESH : 0);
+            after = slot;
+        }
     }
     return after;
 }

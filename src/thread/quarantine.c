@@ -2,6 +2,8 @@
  * Layer: thread (includes slab and below). */
 #include "thread/quarantine.h"
 
+#include "base/bits.h"
+
 #include "os/report.h"
 #include "pages/meta.h"
 #include "slab/mark.h"
@@ -9,8 +11,12 @@
 
 size_t quarantine_all_bytes = QUARANTINE_DEFAULT_BYTES;
 
-static size_t share(void) {
-    return __atomic_load_n(&quarantine_all_bytes, __ATOMIC_RELAXED) / (thread_count() + 1);
+/* More than a thread's part of what all may keep: without a division, as this is asked at each
+ * free. */
+INLINE bool is_too_much(size_t bytes) {
+    size_t all;
+    return mul_overflows(bytes, thread_count() + 1, &all) ||
+           all > __atomic_load_n(&quarantine_all_bytes, __ATOMIC_RELAXED);
 }
 
 /* NULL: there is no memory for one. */
@@ -52,8 +58,7 @@ static void exchange(struct thread *thread, struct quarantine *quarantine, struc
 
 void quarantine_put(struct thread *thread, struct slab *slab, struct slot *slot) {
     struct quarantine *quarantine = quarantine_of(thread);
-    size_t most = share();
-    if (UNLIKELY(quarantine == NULL || slab->slot_bytes > most / 4)) {
+    if (UNLIKELY(quarantine == NULL || is_too_much((size_t)64 * slab->slot_bytes))) {
         leave(thread, slab, slot);
         return;
     }
@@ -63,7 +68,7 @@ void quarantine_put(struct thread *thread, struct slab *slab, struct slot *slot)
         quarantine->places[quarantine->count++] = slot;
         quarantine->bytes += slab->slot_bytes;
     }
-    while (UNLIKELY(quarantine->bytes > most)) {
+    while (UNLIKELY(is_too_much(quarantine->bytes))) {
         take_out(thread, quarantine, chance_below(&quarantine->chance, quarantine->count));
     }
 }
