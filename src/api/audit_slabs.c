@@ -7,6 +7,7 @@
 #include "api/audit.h"
 
 #include "api/registry.h"
+#include "hardened/zero.h"
 #include "os/os.h"
 #include "pages/page_map.h"
 #include "thread/slabs.h"
@@ -107,7 +108,11 @@ static bool audit_queued(struct walk *walk, const struct walk_thread *at, void *
 /* Of what the caller itself keeps. */
 static const char *audit_caller(const struct thread *thread) {
     const char *error = thread->attached != 0 ? slabs_audit(thread) : NULL;
-    return error == NULL && thread->medium != NULL ? medium_audit(thread->medium) : error;
+    if (error == NULL && thread->medium != NULL) {
+        error = medium_audit(thread->medium);
+    }
+    error = error == NULL ? quarantine_audit(thread) : error;
+    return error == NULL && os_is_single_threaded() ? zero_audit() : error;
 }
 
 /* What the records say is checked first: only then may the lists be followed. */

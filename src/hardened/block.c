@@ -165,8 +165,8 @@ INLINE void clear(void *memory, size_t bytes) {
         return;
     }
     char *end = (char *)memory + bytes;
-    for (char *at = memory; at != end; at += sizeof(struct slot)) {
-        memset(at, 0, sizeof(struct slot));
+    for (char *at = memory; at != end; at += SLOT_STEP_BYTES) {
+        memset(at, 0, SLOT_STEP_BYTES);
     }
 }
 

@@ -11,8 +11,8 @@
 
 /* A block of zeros is one whose first word is zero and whose every word equals the next. */
 bool patrol_is_clear_wide(const struct slot *slot, size_t slot_bytes) {
-    const char *behind = (const char *)(slot + 1);
-    size_t bytes = slot_bytes - sizeof *slot;
+    const char *behind = (const char *)slot + PATROL_FIRST_BYTE;
+    size_t bytes = slot_bytes - PATROL_FIRST_BYTE;
     return canary_read((uintptr_t)behind) == 0 &&
            memcmp(behind, behind + CANARY_WORD_BYTES, bytes - CANARY_WORD_BYTES) == 0;
 }

@@ -19,16 +19,17 @@
 /* One allocation in so many looks at another slot. */
 #define PATROL_INTERVAL 64u
 
-/* Whether what lies behind the two words of a slot is all zeros. */
+/* Whether what lies behind the words of lists is all zeros. */
+#define PATROL_FIRST_BYTE (sizeof(struct slot) / CANARY_WORD_BYTES * CANARY_WORD_BYTES)
 bool patrol_is_clear_wide(const struct slot *slot, size_t slot_bytes);
 INLINE bool patrol_is_clear(const struct slot *slot, size_t slot_bytes) {
-    const struct slot *end = slot + slot_bytes / sizeof *slot;
+    uintptr_t end = (uintptr_t)slot + slot_bytes;
     uint64_t any = 0;
     if (UNLIKELY(slot_bytes > 128)) {
         return patrol_is_clear_wide(slot, slot_bytes);
     }
-    for (const struct slot *at = slot + 1; at != end; at++) {
-        any |= at->word | (uintptr_t)at->link;
+    for (uintptr_t at = (uintptr_t)slot + PATROL_FIRST_BYTE; at != end; at += CANARY_WORD_BYTES) {
+        any |= canary_read(at);
     }
     return any == 0;
 }

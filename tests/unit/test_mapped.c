@@ -42,8 +42,12 @@ static struct table_world world;
 static struct mapped_block random_block(struct random_source *random) {
     uintptr_t start = (random_below(random, 1 << 16) + 1) << 20;
     uintptr_t lead = random_below(random, 8) == 0 ? 4096 * random_below(random, 16) : 0;
-    return (struct mapped_block){start + lead + CHUNK_HEADER_BYTES, start, lead + 8192,
-                                 random_below(random, 8192 - CHUNK_HEADER_BYTES), NULL, NULL};
+    return (struct mapped_block){start + lead + CHUNK_HEADER_BYTES,
+                                 start,
+                                 lead + 8192,
+                                 random_below(random, 8192 - CHUNK_HEADER_BYTES),
+                                 NULL,
+                                 NULL};
 }
 
 static bool is_known(uintptr_t start) {
