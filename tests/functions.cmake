@@ -183,11 +183,17 @@ function(add_script_tests folder)
         # Programs whose output is compared with a plain run's do so on the engine alone, too.
         file(STRINGS ${script} comparisons REGEX "same_output" LIMIT_COUNT 1)
         if(label STREQUAL programs AND comparisons)
-            add_test(NAME programs-ptmalloc.${name} COMMAND
-                ${CMAKE_CURRENT_SOURCE_DIR}/support/in_empty_directory ${work}-ptmalloc bash ${script})
-            set_test_facts(programs-ptmalloc.${name} programs ${script} ${ARENITE_PROGRAM_SECONDS})
-            set_property(TEST programs-ptmalloc.${name} PROPERTY ENVIRONMENT
-                ${environment} "ARENITE_TEST_PROFILE=ptmalloc")
+            set(profiles ptmalloc hardened)
+            if(name STREQUAL compilers) # minutes
+                set(profiles ptmalloc)
+            endif()
+            foreach(profile IN LISTS profiles)
+                add_test(NAME programs-${profile}.${name} COMMAND
+                    ${CMAKE_CURRENT_SOURCE_DIR}/support/in_empty_directory ${work}-${profile} bash ${script})
+                set_test_facts(programs-${profile}.${name} programs ${script} ${ARENITE_PROGRAM_SECONDS})
+                set_property(TEST programs-${profile}.${name} PROPERTY ENVIRONMENT
+                    ${environment} "ARENITE_TEST_PROFILE=${profile}")
+            endforeach()
         endif()
     endforeach()
 endfunction()

@@ -2,8 +2,8 @@
  * line which names the block and who allocated and freed it.
  * Layer: tests (includes hardened and below). */
 #include "arenite/arenite.h"
-#include "chunk/params.h"
 #include "child.h"
+#include "chunk/params.h"
 #include "hardened/block.h"
 #include "hardened/canary.h"
 #include "hardened/site.h"
@@ -201,8 +201,7 @@ static void test_all_addresses(void **state) {
 static void dies(void (*action)(void *), void *block, bool was_freed) {
     struct child child;
     test_run_child(&child, action, block);
-    if (!test_child_aborted_over(&child, block) ||
-        strstr(child.said, ", allocated at ") == NULL ||
+    if (!test_child_aborted_over(&child, block) || strstr(child.said, ", allocated at ") == NULL ||
         (strstr(child.said, ", freed at ") != NULL) != was_freed) {
         fail_msg("status %#x, said: %s", (unsigned)child.status, child.said);
     }
@@ -397,11 +396,16 @@ static int begin(void **state) {
 int main(void) {
     setenv("ARENITE_OPTIONS", "profile=hardened", 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_byte_of_a_canary), cmocka_unit_test(test_traffic),
-        cmocka_unit_test(test_no_bytes),              cmocka_unit_test(test_all_addresses),
-        cmocka_unit_test(test_double_frees),          cmocka_unit_test(test_writes_beside),
-        cmocka_unit_test(test_writes_after_free),     cmocka_unit_test(test_other_family),
-        cmocka_unit_test(test_quarantine),            cmocka_unit_test(test_order),
+        cmocka_unit_test(test_each_byte_of_a_canary),
+        cmocka_unit_test(test_traffic),
+        cmocka_unit_test(test_no_bytes),
+        cmocka_unit_test(test_all_addresses),
+        cmocka_unit_test(test_double_frees),
+        cmocka_unit_test(test_writes_beside),
+        cmocka_unit_test(test_writes_after_free),
+        cmocka_unit_test(test_other_family),
+        cmocka_unit_test(test_quarantine),
+        cmocka_unit_test(test_order),
         cmocka_unit_test(test_sites),
     };
     return cmocka_run_group_tests(tests, begin, NULL);
