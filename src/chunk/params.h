@@ -18,7 +18,7 @@
 #define TRIM_THRESHOLD_DEFAULT_BYTES ((size_t)128 * 1024)
 #define STEP_DEFAULT_BYTES ((size_t)256 * 1024)
 /* Under profile=hardened: what slabs do not serve. */
-#define MMAP_THRESHOLD_HARDENED_BYTES ((size_t)64 * 1024)
+#define MMAP_THRESHOLD_HARDENED_BYTES ((size_t)32 * 1024)
 #define TOP_PAD_DEFAULT_BYTES ((size_t)128 * 1024)
 #define MMAP_MAX_DEFAULT ((size_t)65536)
 
