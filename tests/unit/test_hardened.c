@@ -255,7 +255,7 @@ static void realloc_freed(void *block) {
 }
 
 static void write_and_free(void *block) {
-    ((char *)block)[place] ^= 0x20;
+    *(char *)((uintptr_t)block + place) ^= 0x20; /* perhaps in front of it */
     arenite_free(block);
 }
 
