@@ -87,14 +87,19 @@ static NOINLINE void *malloc_slot(size_t bytes, const void *caller) {
     return slot != NULL ? slot : entry_malloc_for(bytes, caller);
 }
 
+static NOINLINE void *malloc_diverted(size_t bytes, const void *caller) {
+    start_ensure();
+    return or_enomem(divert_malloc(bytes, 1, ORIGIN_MALLOC, caller));
+}
+
+/* While calls are diverted the caches that are seen from here are empty. */
 void *entry_malloc_slow(size_t bytes) {
-    if (divert_is_on()) {
-        start_ensure();
-        return or_enomem(divert_malloc(bytes, 1, ORIGIN_MALLOC, ENTRY_CALLER()));
-    }
     void *slot = pop_wide(bytes);
     if (LIKELY(slot != NULL)) {
         return slot;
+    }
+    if (divert_is_on()) {
+        return malloc_diverted(bytes, ENTRY_CALLER());
     }
     return bytes <= SLAB_MAX_BYTES ? malloc_slot(bytes, ENTRY_CALLER())
                                    : malloc_large(bytes, ENTRY_CALLER());
