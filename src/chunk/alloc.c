@@ -209,11 +209,14 @@ INLINE struct chunk *take_from_larger_bin(const struct alloc *alloc) {
 INLINE struct chunk *cut_top(const struct alloc *alloc) {
     struct arena *arena = alloc->arena;
     struct chunk *chunk = arena->top;
-    size_t top_bytes = chunk != NULL ? chunk_bytes(chunk) : 0;
-    if (UNLIKELY(top_bytes > arena->system_bytes)) {
+    if (chunk == NULL) {
+        return NULL;
+    }
+    size_t top_bytes = chunk_bytes(chunk);
+    if (UNLIKELY((uintptr_t)chunk + top_bytes != heap_end(arena->heap))) {
         report_corruption("corrupted size of top", chunk_memory(chunk));
     }
-    if (chunk == NULL || top_bytes < alloc->bytes + CHUNK_MIN_BYTES) {
+    if (top_bytes < alloc->bytes + CHUNK_MIN_BYTES) {
         return NULL;
     }
     arena->top = chunk_at(chunk, alloc->bytes);
