@@ -109,17 +109,18 @@ static void report(void) {
  * when they are handed out again; now is the last time. Not where the process ends within an
  * operation, nor in the library that shares a process with another malloc. */
 static void look_for_damage(void) {
+    struct operation operation;
     size_t budget = LAST_LOOK_SLOTS;
     const struct slot *damage = NULL;
     report_caller = NULL;
-    if (operation_enter() && thread_own->attached != 0) {
+    if (operation_enter(&operation) && thread_own->attached != 0) {
         if (params.hardened) {
             patrol_all(thread_own, LAST_PATROL_SLOTS);
         }
         damage = slabs_find_damage(thread_own, &budget);
         damage = damage == NULL ? depot_find_damage(&budget) : damage;
     }
-    operation_leave();
+    operation_leave(&operation);
     if (damage != NULL) {
         report_misuse("a free block, or what lies beside one, was written to", damage);
     }

@@ -247,17 +247,18 @@ static bool audit_locked(struct walk *walk, struct arena *arena) {
 static bool audit_arena(struct walk *walk, uint64_t at, void *state) {
     struct arena *arena = (struct arena *)(uintptr_t)at;
     const bool *may_wait = state;
-    if (!arena_is_usable(arena)) {
-        return true;
-    }
-    if (*may_wait) {
-        arena_lock(arena);
-    } else if (!arena_try_lock(arena)) {
+    if (!(*may_wait ? arena_lock(arena) : arena_try_lock(arena))) {
         return true;
     }
     bool sound = audit_locked(walk, arena);
     arena_unlock(arena);
     return sound;
+}
+
+bool audit_arena_is_sound(struct arena *arena) {
+    struct walk walk;
+    struct own_memory own;
+    return registry_walk(&walk, &own) && audit_locked(&walk, arena);
 }
 
 /* ---- threads and mapped blocks -------------------------------------------------------------- */
@@ -288,7 +289,7 @@ static bool audit_thread(struct walk *walk, const struct walk_thread *at, void *
         return false;
     }
     const char *error = quick_audit(&thread->quick, params.quick_count);
-    if (error == NULL && thread_depth == 1) {
+    if (error == NULL) {
         error = large_audit(thread);
     }
     return error == NULL || walk_fail(walk, error, at->address);
@@ -324,12 +325,13 @@ static bool audit_all(struct walk *walk, bool outermost) {
 }
 
 bool audit_run(char text[AUDIT_TEXT_BYTES]) {
+    struct operation operation;
     struct walk walk;
     struct own_memory own;
     start_ensure();
-    bool outermost = operation_enter();
+    bool outermost = operation_enter(&operation);
     bool sound = registry_walk(&walk, &own) && audit_all(&walk, outermost);
-    operation_leave();
+    operation_leave(&operation);
     if (!sound) {
         format_text(text, AUDIT_TEXT_BYTES, "%s: %p", walk.what,
                     (const void *)(uintptr_t)walk.where);

@@ -29,7 +29,6 @@ static size_t next_soft_bytes = NO_LIMIT; /* where memory is given back next */
 
 static arenite_limit_callback callback;
 static void *callback_argument;
-static THREAD_LOCAL bool is_in_callback;
 
 /* ---- limits ---------------------------------------------------------------------------------- */
 
@@ -120,18 +119,18 @@ static void keep_soft_limit(void) {
 /* The callback may free memory, and may allocate: then without a callback. */
 static bool ask_callback(size_t bytes) {
     arenite_limit_callback function = __atomic_load_n(&callback, __ATOMIC_ACQUIRE);
-    if (function == NULL || is_in_callback) {
+    if (function == NULL || thread_own->is_in_callback) {
         return false;
     }
-    is_in_callback = true;
+    thread_own->is_in_callback = true;
     function(bytes, budget_committed(), __atomic_load_n(&callback_argument, __ATOMIC_RELAXED));
-    is_in_callback = false;
+    thread_own->is_in_callback = false;
     API(malloc_trim)(0);
     return is_within(bytes);
 }
 
 COLD bool budget_allows_slow(size_t bytes) {
-    if (thread_depth != 0) {
+    if (thread_operation != NULL) {
         return true;
     }
     keep_soft_limit();

@@ -164,8 +164,7 @@ static NOINLINE void walk_heap_of(struct arena *arena, struct search *search) {
 /* True when the arena cannot change meanwhile; *locked when it must be unlocked again. */
 static bool hold_still(struct arena *arena, bool *locked) {
     *locked = arena_try_lock(arena);
-    bool is_mine = arena->owner != 0 && arena->owner == arena_caller_tag;
-    return *locked || is_mine || os_is_single_threaded();
+    return *locked || lock_is_mine(&arena->lock) || os_is_single_threaded();
 }
 
 static void find_chunk(const struct heap *heap, struct search *search) {

@@ -33,8 +33,9 @@ static void reroute_threads(void) {
 }
 
 bool option_change(enum option_id id, uint64_t value, enum arenite_option_source source) {
+    struct operation operation;
     start_ensure();
-    bool outermost = operation_enter();
+    bool outermost = operation_enter(&operation);
     bool locked = lock_main(outermost);
     if (locked) {
         fast_bin_consolidate(&main_arena);
@@ -46,7 +47,7 @@ bool option_change(enum option_id id, uint64_t value, enum arenite_option_source
     if (done && id == OPTION_PERTURB) {
         reroute_threads();
     }
-    operation_leave();
+    operation_leave(&operation);
     return done;
 }
 

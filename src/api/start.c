@@ -7,6 +7,7 @@
 #include "api/start.h"
 
 #include "api/announce.h"
+#include "api/audit.h"
 #include "api/describe.h"
 #include "api/guards.h"
 #include "api/helper.h"
@@ -18,6 +19,7 @@
 #include "os/os.h"
 #include "os/report.h"
 #include "pages/page_map.h"
+#include "thread/recover.h"
 #include "thread/thread.h"
 
 #include <pthread.h>
@@ -52,6 +54,8 @@ static void fork_child(void) {
 
 static void start_run(void) {
     report_describe = describe_address;
+    recover_arena_is_sound = audit_arena_is_sound;
+    recover_above = zero_recover;
     registry_init();
     options_load();
     guards_start();
@@ -65,7 +69,7 @@ static void start_run(void) {
 }
 
 void start_now(void) {
-    uintptr_t self = (uintptr_t)&thread_depth;
+    uintptr_t self = (uintptr_t)&thread_operation;
     uintptr_t owner = 0;
     if (__atomic_compare_exchange_n(&start_owner, &owner, self, false, __ATOMIC_ACQUIRE,
                                     __ATOMIC_ACQUIRE)) {

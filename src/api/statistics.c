@@ -103,14 +103,7 @@ static void count_arena(struct walk *walk, const struct walk_arena *from,
 
 /* A handler that interrupted an operation of its thread must not wait for what that one holds. */
 static bool lock_for_reading(struct arena *arena, bool may_wait) {
-    if (!arena_is_usable(arena)) {
-        return false;
-    }
-    if (may_wait) {
-        arena_lock(arena);
-        return true;
-    }
-    return arena_try_lock(arena);
+    return may_wait ? arena_lock(arena) : arena_try_lock(arena);
 }
 
 /* Without the lock nothing but the sums is read: what else the header leads to may be moving. */
@@ -163,10 +156,11 @@ static void add_arena(struct heap_statistics *sum, const struct arena_statistics
 }
 
 static bool collect_arena(struct walk *walk, uint64_t arena, void *state) {
+    struct operation operation;
     struct collection *collection = state;
-    bool outermost = operation_enter();
+    bool outermost = operation_enter(&operation);
     read_arena(walk, (struct arena *)(uintptr_t)arena, outermost, &collection->arena);
-    operation_leave();
+    operation_leave(&operation);
     size_t number = collection->sum->arenas;
     add_arena(collection->sum, &collection->arena);
     if (collection->visit != NULL) {
@@ -192,7 +186,8 @@ static void add_guarded(struct mapped_totals *mapped) {
 }
 
 static void collect_mapped(struct mapped_totals *mapped) {
-    bool outermost = operation_enter();
+    struct operation operation;
+    bool outermost = operation_enter(&operation);
     if (outermost) {
         mapped_totals(mapped);
     } else {
@@ -200,7 +195,7 @@ static void collect_mapped(struct mapped_totals *mapped) {
     }
     leave_out_cached(mapped);
     add_guarded(mapped);
-    operation_leave();
+    operation_leave(&operation);
 }
 
 /* ---- slabs ---------------------------------------------------------------------------------- */
@@ -279,8 +274,9 @@ static void limit(size_t *bytes, size_t most) {
 
 /* Granules first: a slab made meanwhile would have slots that lie nowhere. */
 static void collect_slabs(struct walk *walk, struct heap_statistics *sum) {
+    struct operation operation;
     struct slab_statistics *slabs = &sum->slabs;
-    bool outermost = operation_enter();
+    bool outermost = operation_enter(&operation);
     if (outermost) {
         struct page_heap_stats pages = page_heap_statistics();
         slabs->committed_bytes = pages.in_use_bytes + pages.free_dirty_bytes + pages.purging_bytes;
@@ -293,7 +289,7 @@ static void collect_slabs(struct walk *walk, struct heap_statistics *sum) {
         walk_threads(walk, count_kept, sum);
         sum->returns_bytes += slabs_returns_bytes(thread_own) + depot_returns_bytes();
     }
-    operation_leave();
+    operation_leave(&operation);
     limit(&slabs->live_bytes, slabs->committed_bytes);
     limit(&slabs->free_bytes, slabs->committed_bytes - slabs->live_bytes);
     limit(&slabs->spare_bytes, slabs->committed_bytes - slabs->unused_bytes);
@@ -304,10 +300,11 @@ static void collect_slabs(struct walk *walk, struct heap_statistics *sum) {
 
 /* What the caller's caches hold goes home: a slab with nothing else in it is an empty one. */
 static void send_cached_home(void) {
-    if (operation_enter() && thread_own->attached != 0) {
+    struct operation operation;
+    if (operation_enter(&operation) && thread_own->attached != 0) {
         caches_flush(thread_own);
     }
-    operation_leave();
+    operation_leave(&operation);
 }
 
 void statistics_collect(struct heap_statistics *sum, statistics_visitor visit, void *state) {
@@ -340,16 +337,17 @@ static bool count_chunks_of(struct walk *walk, const struct walk_heap *heap, voi
 }
 
 static bool count_blocks_of(struct walk *walk, uint64_t at, void *state) {
+    struct operation operation;
     struct arena *arena = (struct arena *)(uintptr_t)at;
     struct walk_arena now;
-    bool outermost = operation_enter();
+    bool outermost = operation_enter(&operation);
     if (lock_for_reading(arena, outermost)) {
         if (walk_arena_at(walk, at, &now)) {
             walk_heaps(walk, &now, count_chunks_of, state);
         }
         arena_unlock(arena);
     }
-    operation_leave();
+    operation_leave(&operation);
     walk->what = NULL;
     return true;
 }

@@ -204,7 +204,6 @@ static void decode_arena(const struct walk *walk, const struct walk_record *reco
         .system_max_bytes = get(walk, record, LAYOUT_ARENA_SYSTEM_MAX_BYTES),
         .attached_threads = (uint32_t)get(walk, record, LAYOUT_ARENA_ATTACHED_THREADS),
         .flags = (uint32_t)get(walk, record, LAYOUT_ARENA_FLAGS),
-        .owner = (uint32_t)get(walk, record, LAYOUT_ARENA_OWNER),
         .is_main = record->address == walk->roots[WALK_ROOT_MAIN_ARENA],
     };
 }

@@ -100,7 +100,6 @@ struct walk_arena {
     bool keeps;           /* by our own rules, not by ptmalloc's */
     uint32_t attached_threads;
     uint32_t flags;
-    uint32_t owner;
     bool is_main;
 };
 

@@ -19,27 +19,14 @@ static struct lock list_lock = LOCK_INIT; /* guards what follows */
 static struct arena *free_list;
 static struct arena *next_shared = &main_arena; /* where the walk for sharing goes on */
 static size_t arenas = 1;
+static size_t aside;       /* of these, arenas that nobody can use any more */
 static size_t arena_limit; /* 0: not yet counted */
-
-THREAD_LOCAL uint32_t arena_caller_tag;
-static uint32_t last_tag;
-
-uint32_t arena_new_caller_tag(void) {
-    do {
-        arena_caller_tag = __atomic_add_fetch(&last_tag, 1, __ATOMIC_RELAXED);
-    } while (arena_caller_tag == 0 || arena_caller_tag == ARENA_OWNER_TORN);
-    return arena_caller_tag;
-}
 
 /* ---- lock and deferred frees ---------------------------------------------------------------- */
 
 bool arena_lock_contended(struct arena *arena) {
-    if (!arena_is_usable(arena)) {
-        return false;
-    }
-    lock_take(&arena->lock, LOCK_RANK_ARENA);
-    arena_set_owner(arena);
-    return true;
+    return arena_is_usable(arena) && !lock_is_mine(&arena->lock) &&
+           lock_take(&arena->lock, LOCK_RANK_ARENA);
 }
 
 void arena_run_deferred(struct arena *arena) {
@@ -182,7 +169,7 @@ static struct arena *create_within_limit(void) {
 static struct arena *attach_avoiding(const struct arena *avoid) {
     lock_take(&list_lock, LOCK_RANK_ARENA_LIST);
     struct arena *arena = take_from_free_list();
-    if (arena == NULL && arenas < current_limit()) {
+    if (arena == NULL && arenas - aside < current_limit()) {
         arenas++;
         arena = create_within_limit();
     }
@@ -236,22 +223,7 @@ struct arena *arena_lock_any(void) {
     return NULL;
 }
 
-size_t arena_count(void) {
-    return __atomic_load_n(&arenas, __ATOMIC_RELAXED);
-}
-
-/* ---- fork ----------------------------------------------------------------------------------- */
-
-/* A lock that reads taken was held by a thread that does not exist here; what it was doing is
- * half done, and the lock stays taken. The forking thread's own (it forks in a handler) goes on.
- * An owner of 0, just before it is set or after it was cleared, is nobody's: not even that of a
- * thread which never took a lock and has no tag. */
-static void set_aside_if_torn(struct arena *arena) {
-    bool is_mine = arena->owner != 0 && arena->owner == arena_caller_tag;
-    if (lock_is_taken(&arena->lock) && !is_mine) {
-        arena->owner = ARENA_OWNER_TORN;
-    }
-}
+/* ---- after an operation that was left -------------------------------------------------------- */
 
 static size_t ring_length(void) {
     size_t length = 1;
@@ -261,8 +233,40 @@ static size_t ring_length(void) {
     return length;
 }
 
+/* Every prefix of what is stored under the lock is valid, but for the count. */
+void arena_list_recover(void) {
+    if (lock_inherit(&list_lock, LOCK_RANK_ARENA_LIST)) {
+        arenas = ring_length();
+        lock_drop(&list_lock, LOCK_RANK_ARENA_LIST);
+    }
+}
+
+void arena_set_aside(struct arena *arena) {
+    lock_kill(&arena->lock);
+    lock_order_pop(LOCK_RANK_ARENA);
+    lock_take(&list_lock, LOCK_RANK_ARENA_LIST);
+    remove_from_free_list(arena);
+    aside++;
+    lock_drop(&list_lock, LOCK_RANK_ARENA_LIST);
+}
+
+size_t arena_count(void) {
+    return __atomic_load_n(&arenas, __ATOMIC_RELAXED);
+}
+
+/* ---- fork ----------------------------------------------------------------------------------- */
+
+/* A lock that reads taken was held by a thread that does not exist here; what it was doing is
+ * half done. The forking thread's own (it forks in a handler) goes on. */
+static void set_aside_if_torn(struct arena *arena) {
+    if (lock_is_taken(&arena->lock) && !lock_is_mine(&arena->lock)) {
+        lock_kill(&arena->lock);
+    }
+}
+
 void arena_fork_child(struct arena *mine, bool parent_was_single_threaded) {
     lock_reset(&list_lock);
+    aside = 0;
     free_list = NULL;
     next_shared = &main_arena;
     struct arena *arena = &main_arena;
@@ -270,6 +274,7 @@ void arena_fork_child(struct arena *mine, bool parent_was_single_threaded) {
         if (!parent_was_single_threaded) {
             set_aside_if_torn(arena);
         }
+        aside += !arena_is_usable(arena);
         arena->attached_threads = arena == mine;
         if (arena != mine && arena_is_usable(arena)) {
             arena->next_free = free_list;

@@ -22,7 +22,7 @@
  * I3: chunks in use carry the A bit exactly in non-main arenas; free chunks never do.
  * I4: flag ARENA_HAS_FAST is set whenever a fast bin may hold a chunk.
  * Locks: LOCK_RANK_ARENA (one arena's contents), LOCK_RANK_ARENA_LIST (ring, free list, counts of
- * threads). `owner` names the thread inside, for re-entrance and fork.
+ * threads).
  * Source: ptmalloc's design; glibc's rules for limits and order. */
 #ifndef ARENITE_CHUNK_ARENA_H
 #define ARENITE_CHUNK_ARENA_H
@@ -46,10 +46,6 @@ enum arena_flags {
     ARENA_NONCONTIGUOUS = 2, /* main only: a mapping stood in for the break */
 };
 
-/* Owner of an arena that a forked child found in the middle of another thread's operation: it is
- * set aside, its blocks stay readable and are never reused. */
-#define ARENA_OWNER_TORN UINT32_MAX
-
 struct heap;
 struct keep;
 
@@ -68,7 +64,7 @@ struct arena {
     struct arena *next;      /* ring; written once, before the arena can be found */
     struct arena *next_free; /* free list; under the list lock */
     uint32_t attached_threads;
-    uint32_t owner; /* tag of the thread that holds the lock, 0 when free */
+    uint32_t unused; /* keeps the layout */
 
     size_t system_bytes; /* from the kernel, now and at most */
     size_t system_max_bytes;
@@ -89,32 +85,18 @@ struct chunk_caller {
 /* Empties the bins; the arena has no top yet. */
 void arena_init(struct arena *arena);
 
-/* Small numbers that tell threads apart, for `owner`; 0 until a thread's first lock. */
-extern THREAD_LOCAL uint32_t arena_caller_tag;
-uint32_t arena_new_caller_tag(void);
-
 /* Runs the deferred frees; under the lock. */
 void arena_run_deferred(struct arena *arena);
 
-INLINE void arena_set_owner(struct arena *arena) {
-    uint32_t tag = arena_caller_tag;
-    if (UNLIKELY(tag == 0)) {
-        tag = arena_new_caller_tag();
-    }
-    __atomic_store_n(&arena->owner, tag, __ATOMIC_RELAXED);
-}
-
-/* Waits for the lock; false when the arena was set aside: its lock stays taken for ever. */
+/* Waits for the lock; false when the arena was set aside, or an operation of this very thread that
+ * was left holds it. */
 bool arena_lock_contended(struct arena *arena);
 
-/* Locks for the calling thread and runs the deferred frees; false when the arena was set aside.
- * With one thread there is no need to say whose lock it is. */
+/* Locks for the calling thread and runs the deferred frees; false when the arena was set aside. */
 INLINE bool arena_lock(struct arena *arena) {
     if (LIKELY(lock_try_single(&arena->lock))) {
         lock_order_push(LOCK_RANK_ARENA, false);
-    } else if (LIKELY(lock_try(&arena->lock, LOCK_RANK_ARENA))) {
-        arena_set_owner(arena);
-    } else if (!arena_lock_contended(arena)) {
+    } else if (UNLIKELY(!lock_try(&arena->lock, LOCK_RANK_ARENA)) && !arena_lock_contended(arena)) {
         return false;
     }
     if (UNLIKELY(__atomic_load_n(&arena->deferred, __ATOMIC_RELAXED) != NULL)) {
@@ -125,15 +107,10 @@ INLINE bool arena_lock(struct arena *arena) {
 
 /* The same if it can be done at once; deferred frees wait for somebody less pressed. */
 INLINE bool arena_try_lock(struct arena *arena) {
-    if (!lock_try(&arena->lock, LOCK_RANK_ARENA)) {
-        return false;
-    }
-    arena_set_owner(arena);
-    return true;
+    return lock_try(&arena->lock, LOCK_RANK_ARENA);
 }
 
 INLINE void arena_unlock(struct arena *arena) {
-    __atomic_store_n(&arena->owner, 0, __ATOMIC_RELAXED);
     lock_drop(&arena->lock, LOCK_RANK_ARENA);
 }
 
@@ -155,9 +132,10 @@ struct arena *arena_retry(struct arena *failed);
  * that may have interrupted the holder of any lock. */
 struct arena *arena_lock_any(void);
 
-/* False for an arena set aside after a fork: nobody can lock it. */
+/* False for an arena that was set aside, because an operation in it was never ended: by a fork, or
+ * by a signal handler that did not return. Nobody can lock it; its blocks stay readable. */
 INLINE bool arena_is_usable(const struct arena *arena) {
-    return __atomic_load_n(&arena->owner, __ATOMIC_RELAXED) != ARENA_OWNER_TORN;
+    return !lock_is_dead(&arena->lock);
 }
 
 /* The next arena of the ring that starts and ends at main_arena. */
@@ -166,6 +144,11 @@ INLINE struct arena *arena_next(const struct arena *arena) {
 }
 
 size_t arena_count(void);
+
+/* After an operation of this thread that was left: frees the list's lock if that one held it. */
+void arena_list_recover(void);
+/* Sets an arena aside whose lock the caller holds: whoever waits for it is told. */
+void arena_set_aside(struct arena *arena);
 
 /* In a forked child: sets arenas aside in which another thread was (in a process of one thread
  * there was none), empties the free list and

@@ -44,6 +44,8 @@ struct keep {
     size_t clean_bytes;
     size_t removed_bytes; /* off the heaps' ends, or out for a moment, and not got again */
     struct retention retention;
+    uint32_t out_tag; /* thread (os/lock.h) whose sweep has chunks out; 0: none */
+    struct chunk *out_first;
 };
 
 extern struct keep main_keep; /* the main arena's; the others' are records of the library */

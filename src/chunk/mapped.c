@@ -285,8 +285,14 @@ const char *mapped_audit(void) {
     return error;
 }
 
-void mapped_fork_child(void) {
-    mapped_lock_fork_child();
+void mapped_complete(void) {
     mapped_table_repair(&mapped_blocks);
     mapped_table_audit(&mapped_blocks, &mapped_counts.count, &mapped_counts.bytes);
+}
+
+void mapped_fork_child(void) {
+    if (mapped_lock_fork_child()) {
+        mapped_complete();
+        mapped_blocks.promised = 0; /* nobody is left who would use them */
+    }
 }

@@ -5,22 +5,24 @@
 #include "chunk/mapped_seal.h"
 #include "chunk/mapped_table.h"
 #include "os/lock.h"
+#include "os/os.h"
 
-/* So often is a lock looked at that is taken, but not signed. */
-#define UNSIGNED_TRIES 2000u
-#define PENDING_MAX 64
 /* Marks a place that is being written. */
 #define PENDING_RESERVED ((uintptr_t)1)
+/* Static places, and in each page of further ones. */
+#define PENDING_FIRST 64
 
 static struct lock table_lock = LOCK_INIT;
 struct mapped_totals mapped_counts;
 
-/* Above 0 from before the lock is taken until after it is dropped. Its address is the signature. */
-static THREAD_LOCAL uint32_t inside;
-static const uint32_t *holder;
-
 /* A place is free at memory 0, being written at PENDING_RESERVED. */
-static struct mapped_block pending[PENDING_MAX];
+struct pending {
+    struct pending *next; /* mapped when all others were full, never unmapped */
+    size_t count;
+    struct mapped_block *places;
+};
+static struct mapped_block first_places[PENDING_FIRST];
+static struct pending pending = {NULL, PENDING_FIRST, first_places};
 static size_t pending_count;   /* places in use or about to be */
 static struct chunk *deferred; /* a stack, linked by fd */
 
@@ -30,98 +32,144 @@ static bool has_pending(void) {
 
 static COLD void enter_pending(void);
 
-/* The lock was taken: who holds it is said, and all blocks are in the table. */
-static void sign(void) {
-    __atomic_store_n(&holder, &inside, __ATOMIC_RELAXED);
+/* All blocks are to be in the table. */
+static void settle(void) {
     if (UNLIKELY(has_pending())) {
         enter_pending();
     }
 }
 
 /* For those who know that their thread does not hold it; a handler may have interrupted its
- * thread on the way to it, which is why the order of locks is not checked then. */
+ * thread on the way to it, which is why the order of locks is not checked then. What holds it all
+ * the same is an operation in a handler that was left: its step is completed first. */
 void mapped_lock_surely(void) {
-    bool in_handler = inside++ != 0;
+    bool in_handler = lock_last_inside++ != 0;
     compiler_fence();
     lock_order_push(LOCK_RANK_MAPPED, in_handler);
-    if (UNLIKELY(!lock_word_try(&table_lock))) {
+    if (UNLIKELY(lock_is_mine(&table_lock))) {
+        mapped_complete();
+    } else if (UNLIKELY(!lock_word_try(&table_lock))) {
         lock_take_contended(&table_lock);
     }
-    sign();
-}
-
-static COLD bool lock_in_handler(void) {
-    for (unsigned tries = 0; tries < UNSIGNED_TRIES; tries++) {
-        if (lock_try(&table_lock, LOCK_RANK_MAPPED)) {
-            inside++;
-            sign();
-            return true;
-        }
-        const uint32_t *other = __atomic_load_n(&holder, __ATOMIC_RELAXED);
-        if (other == &inside) {
-            return false;
-        }
-        if (other != NULL) {
-            mapped_lock_surely();
-            return true;
-        }
-    }
-    return false;
+    settle();
 }
 
 /* False: a handler interrupted the holder. */
 bool mapped_lock(void) {
-    if (UNLIKELY(inside != 0)) {
-        return lock_in_handler();
+    if (UNLIKELY(lock_is_mine(&table_lock))) {
+        return false;
     }
     mapped_lock_surely();
     return true;
 }
 
-/* False when there is no place. Another handler may interrupt this one. */
-COLD bool mapped_note_pending(uintptr_t start, size_t bytes) {
-    for (size_t i = 0; i < PENDING_MAX; i++) {
-        uintptr_t free_place = 0;
-        if (__atomic_compare_exchange_n(&pending[i].memory, &free_place, PENDING_RESERVED, false,
-                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-            __atomic_add_fetch(&pending_count, 1, __ATOMIC_RELAXED);
-            pending[i].start = start;
-            pending[i].bytes = bytes;
-            compiler_fence();
-            __atomic_store_n(&pending[i].memory, start + CHUNK_HEADER_BYTES, __ATOMIC_RELAXED);
-            return true;
-        }
+/* An operation of this thread that was left may hold the lock. */
+void mapped_lock_recover(void) {
+    lock_last_inside = 0;
+    if (lock_is_mine(&table_lock)) {
+        mapped_lock_surely();
+        mapped_unlock();
     }
-    return false;
 }
 
-struct mapped_block *mapped_find_pending(const void *memory) {
-    bool any = has_pending();
-    for (size_t i = 0; any && i < PENDING_MAX; i++) {
-        if (__atomic_load_n(&pending[i].memory, __ATOMIC_RELAXED) == (uintptr_t)memory) {
-            return &pending[i];
+/* ---- pending blocks -------------------------------------------------------------------------- */
+
+static bool reserve_place(struct mapped_block *place) {
+    uintptr_t free_place = 0;
+    return __atomic_compare_exchange_n(&place->memory, &free_place, PENDING_RESERVED, false,
+                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+static struct mapped_block *find_free_place(void) {
+    for (struct pending *page = &pending; page != NULL;
+         page = __atomic_load_n(&page->next, __ATOMIC_ACQUIRE)) {
+        for (size_t i = 0; i < page->count; i++) {
+            if (reserve_place(&page->places[i])) {
+                return &page->places[i];
+            }
         }
     }
     return NULL;
 }
 
+/* Another page of places, with its first one reserved; NULL: the kernel refuses. */
+static COLD struct mapped_block *add_places(void) {
+    struct pending *page = os_map(os_page_bytes());
+    if (page == NULL) {
+        return NULL;
+    }
+    page->places = (struct mapped_block *)(page + 1);
+    page->count = (os_page_bytes() - sizeof *page) / sizeof *page->places;
+    page->places[0].memory = PENDING_RESERVED;
+    page->next = __atomic_load_n(&pending.next, __ATOMIC_ACQUIRE);
+    while (!__atomic_compare_exchange_n(&pending.next, &page->next, page, true, __ATOMIC_RELEASE,
+                                        __ATOMIC_ACQUIRE)) {
+    }
+    return &page->places[0];
+}
+
+/* False when there is no memory for the note. Another handler may interrupt this one. */
+COLD bool mapped_note_pending(uintptr_t start, size_t bytes) {
+    struct mapped_block *place = find_free_place();
+    place = place != NULL ? place : add_places();
+    if (place == NULL) {
+        return false;
+    }
+    __atomic_add_fetch(&pending_count, 1, __ATOMIC_RELAXED);
+    place->start = start;
+    place->bytes = bytes;
+    compiler_fence();
+    __atomic_store_n(&place->memory, start + CHUNK_HEADER_BYTES, __ATOMIC_RELAXED);
+    return true;
+}
+
+static struct mapped_block *find_in_page(const struct pending *page, uintptr_t memory) {
+    for (size_t i = 0; i < page->count; i++) {
+        if (__atomic_load_n(&page->places[i].memory, __ATOMIC_RELAXED) == memory) {
+            return &page->places[i];
+        }
+    }
+    return NULL;
+}
+
+struct mapped_block *mapped_find_pending(const void *memory) {
+    struct mapped_block *block = NULL;
+    const struct pending *page = has_pending() ? &pending : NULL;
+    for (; page != NULL && block == NULL; page = __atomic_load_n(&page->next, __ATOMIC_ACQUIRE)) {
+        block = find_in_page(page, (uintptr_t)memory);
+    }
+    return block;
+}
+
+/* An entry that was left half way may be in the table already. */
+static bool enter_one(struct mapped_block *place) {
+    if (mapped_table_at(&mapped_blocks, place->memory) == NULL) {
+        if (!mapped_table_promise(&mapped_blocks)) {
+            return false;
+        }
+        mapped_table_put(&mapped_blocks, place);
+        mapped_count_in(place->bytes);
+    }
+    compiler_fence();
+    __atomic_store_n(&place->memory, (uintptr_t)0, __ATOMIC_RELAXED);
+    __atomic_sub_fetch(&pending_count, 1, __ATOMIC_RELAXED);
+    return true;
+}
+
 /* Under the lock. What finds no place in the table stays pending. A handler that comes between
  * finds each block in the one place or in the other. */
 static COLD void enter_pending(void) {
-    for (size_t i = 0; i < PENDING_MAX; i++) {
-        if (pending[i].memory <= PENDING_RESERVED) {
-            continue;
+    for (struct pending *page = &pending; page != NULL;
+         page = __atomic_load_n(&page->next, __ATOMIC_ACQUIRE)) {
+        for (size_t i = 0; i < page->count; i++) {
+            if (page->places[i].memory > PENDING_RESERVED && !enter_one(&page->places[i])) {
+                return;
+            }
         }
-        if (!mapped_table_promise(&mapped_blocks)) {
-            return;
-        }
-        mapped_table_put(&mapped_blocks, &pending[i]);
-        mapped_count_in(pending[i].bytes);
-        compiler_fence();
-        __atomic_store_n(&pending[i].memory, (uintptr_t)0, __ATOMIC_RELAXED);
-        __atomic_sub_fetch(&pending_count, 1, __ATOMIC_RELAXED);
     }
 }
+
+/* ---- unlocking ------------------------------------------------------------------------------- */
 
 /* The link to the next deferred one lay where the seal of a tiny block begins. */
 static void restore_seal(const void *memory) {
@@ -145,11 +193,10 @@ static COLD void free_deferred(void) {
 }
 
 void mapped_unlock(void) {
-    __atomic_store_n(&holder, NULL, __ATOMIC_RELAXED);
     lock_drop(&table_lock, LOCK_RANK_MAPPED);
     compiler_fence();
-    inside--;
-    if (UNLIKELY(__atomic_load_n(&deferred, __ATOMIC_RELAXED) != NULL) && inside == 0) {
+    lock_last_inside--;
+    if (UNLIKELY(__atomic_load_n(&deferred, __ATOMIC_RELAXED) != NULL) && lock_last_inside == 0) {
         free_deferred();
     }
 }
@@ -162,9 +209,10 @@ void mapped_defer(struct chunk *chunk) {
                                           __ATOMIC_RELAXED));
 }
 
-void mapped_lock_fork_child(void) {
+bool mapped_lock_fork_child(void) {
+    bool is_whole = lock_is_mine(&table_lock);
     lock_reset(&table_lock);
-    holder = NULL;
+    return !is_whole;
 }
 
 /* ---- counters -------------------------------------------------------------------------------- */

@@ -7,8 +7,8 @@
  * be found. What it maps is noted as pending until somebody takes the lock, what it frees is
  * deferred until the holder has dropped it.
  *
- * Who holds the lock signs after taking it, and clears that before dropping it. A handler that
- * finds it taken but unsigned for so long has interrupted its thread just there.
+ * If that handler never returns, the next operation of its thread completes the step that was left
+ * (mapped_complete), which I3 of mapped_table.h makes possible from wherever it was.
  *
  * I1: whoever holds the lock finds all blocks in the table, but those pending ones that it has no
  *     room for.
@@ -21,13 +21,19 @@
 
 /* False: a handler interrupted the holder, and must do without the lock. */
 bool mapped_lock(void);
-/* For those who know that their thread does not hold it. */
+/* For those who know that none of their thread's live operations holds it. */
 void mapped_lock_surely(void);
 /* Frees what was deferred, too. */
 void mapped_unlock(void);
 
+/* Drops the lock if an operation of this thread that was left holds it. */
+void mapped_lock_recover(void);
+
+/* Under the lock, when it was left in the middle of a step: makes table and counters whole. */
+void mapped_complete(void);
+
 /* For those who cannot have the lock: a new mapping, whose block has no lead yet. False when there
- * is no place left. Another handler may interrupt this one. */
+ * is no memory for the note. Another handler may interrupt this one. */
 bool mapped_note_pending(uintptr_t start, size_t bytes);
 /* The pending block of this address, NULL when there is none. */
 struct mapped_block *mapped_find_pending(const void *memory);
@@ -37,7 +43,8 @@ void mapped_defer(struct chunk *chunk);
 void mapped_count_in(size_t bytes);
 void mapped_count_out(size_t bytes);
 
-/* In a forked child: frees the lock if a thread of the parent held it. */
-void mapped_lock_fork_child(void);
+/* In a forked child: frees the lock if another thread of the parent held it. False: the forking
+ * thread itself holds it, and will end what it was doing. */
+bool mapped_lock_fork_child(void);
 
 #endif

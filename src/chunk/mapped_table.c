@@ -164,7 +164,6 @@ void mapped_table_repair(struct mapped_table *table) {
         table->capacity = table->former_capacity;
         table->former_slots = NULL;
     }
-    table->promised = 0;
     table->live = 0;
     for (size_t i = 0; i < table->capacity; i++) {
         uintptr_t memory = table->slots[i].memory;

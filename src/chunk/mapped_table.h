@@ -52,8 +52,8 @@ void mapped_table_replace(struct mapped_table *table, const struct mapped_block 
 bool mapped_table_find_around(const struct mapped_table *table, uintptr_t address,
                               struct mapped_block *block);
 
-/* Ends an exchange of slots, and drops what a deletion left twice that another thread had half done
- * (forked child). */
+/* Ends an exchange of slots that was never ended, drops what a deletion left twice, and counts what
+ * is live. What was promised stays so. */
 void mapped_table_repair(struct mapped_table *table);
 
 /* Recounts; NULL or the first broken invariant. */

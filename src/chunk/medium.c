@@ -28,6 +28,17 @@ bool medium_holds(struct medium_lists *lists, size_t bytes, const struct quick_s
     return false;
 }
 
+/* Stores are ordered so that each list is whole, but for a chunk that is lost; the sum may lag. */
+void medium_recount(struct medium_lists *lists) {
+    lists->held_bytes = 0;
+    for (size_t i = 0; i < MEDIUM_LISTS; i++) {
+        struct medium_list *list = &lists->lists[i];
+        for (const struct quick_slot *at = list->head; at != NULL; at = quick_slot_next(at)) {
+            lists->held_bytes += list->bytes;
+        }
+    }
+}
+
 static const char *audit_list(struct medium_lists *lists, const struct medium_list *list,
                               size_t *held_bytes) {
     for (const struct quick_slot *at = list->head; at != NULL; at = quick_slot_next(at)) {

@@ -69,6 +69,7 @@ INLINE void *medium_pop(struct medium_lists *lists, struct medium_list *list) {
         return NULL;
     }
     list->head = next;
+    compiler_fence();
     lists->held_bytes -= list->bytes;
     slot->key = 0;
     return slot;
@@ -88,6 +89,9 @@ INLINE void medium_push(struct medium_lists *lists, struct medium_list *list, vo
 /* Whether the memory of a chunk of a size lies in its list, as far as that can be followed. Only
  * the owner. */
 bool medium_holds(struct medium_lists *lists, size_t bytes, const struct quick_slot *slot);
+
+/* Adds up what the lists hold, after a step of theirs was left half done. Only the owner. */
+void medium_recount(struct medium_lists *lists);
 
 /* NULL when I1 holds, else the first broken invariant. */
 const char *medium_audit(struct medium_lists *lists);

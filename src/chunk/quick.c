@@ -35,6 +35,16 @@ void quick_open(struct quick_lists *lists, size_t count, size_t limit_bytes) {
     }
 }
 
+void quick_recount(struct quick_lists *lists, size_t count, size_t limit_bytes) {
+    quick_open(lists, count, limit_bytes);
+    for (size_t i = 0; i < QUICK_LISTS; i++) {
+        for (const struct quick_slot *at = lists->head[i]; at != NULL && lists->room[i] != 0;
+             at = quick_slot_next(at)) {
+            lists->room[i]--;
+        }
+    }
+}
+
 void *quick_drain(struct quick_lists *lists) {
     for (size_t i = 0; i < QUICK_LISTS; i++) {
         void *memory = quick_pop(lists, i);

@@ -96,6 +96,7 @@ INLINE void *quick_pop(struct quick_lists *lists, size_t index) {
         return NULL;
     }
     lists->head[index] = next;
+    compiler_fence();
     lists->room[index]++;
     slot->key = 0;
     return slot;
@@ -120,6 +121,9 @@ INLINE bool quick_push(struct quick_lists *lists, size_t index, void *memory) {
 
 /* Gives every list room for `count` chunks, up to the chunk size limit. The lists are empty. */
 void quick_open(struct quick_lists *lists, size_t count, size_t limit_bytes);
+
+/* The same for lists that hold chunks, after a step of theirs was left half done. */
+void quick_recount(struct quick_lists *lists, size_t count, size_t limit_bytes);
 
 /* Takes one chunk's memory out of any list and closes its room; NULL when all are empty. After
  * the last one the structure is all zero. */

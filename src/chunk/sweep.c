@@ -31,6 +31,17 @@ static struct chunk *next_out(const struct chunk *chunk) {
     return (struct chunk *)(void *)chunk->links.fd;
 }
 
+/* Notes a thread's chunks that are out of an arena. Those of a second thread at the same time are
+ * not noted. Under the lock. */
+static void note_out(const struct arena *arena, struct chunk *first) {
+    struct keep *keep = arena->keep;
+    if (keep->out_tag == 0 || keep->out_tag == lock_own_tag()) {
+        keep->out_first = first;
+        compiler_fence();
+        keep->out_tag = first != NULL ? lock_own_tag() : 0;
+    }
+}
+
 /* ---- choosing ------------------------------------------------------------------------------- */
 
 /* Whole pages of the chunk that are not clean. */
@@ -74,6 +85,8 @@ static void take_out(struct arena *arena, struct sweep *sweep, struct chunk *chu
     *outing_of(chunk) = (struct outing){clean, piece};
     chunk->links.fd = (struct links *)(void *)sweep->first;
     sweep->first = chunk;
+    compiler_fence();
+    note_out(arena, chunk);
 }
 
 /* As malloc would; a walk then meets large chunks only. */
@@ -209,6 +222,16 @@ static void put_back(struct arena *arena, struct chunk *chunk) {
     free_merge_clean(arena, chunk, clean_join(outing.clean, outing.piece));
 }
 
+/* Under the lock. */
+static void put_all_back(struct arena *arena, struct chunk *chunk) {
+    while (chunk != NULL) {
+        struct chunk *next = next_out(chunk);
+        note_out(arena, next);
+        put_back(arena, chunk);
+        chunk = next;
+    }
+}
+
 void sweep_purge(struct arena *arena, struct sweep *sweep) {
     for (struct chunk *chunk = sweep->first; chunk != NULL; chunk = next_out(chunk)) {
         sweep->given_bytes += purge_one(chunk);
@@ -216,10 +239,20 @@ void sweep_purge(struct arena *arena, struct sweep *sweep) {
     if (sweep->first == NULL || !arena_lock(arena)) {
         return;
     }
-    for (struct chunk *chunk = sweep->first; chunk != NULL;) {
-        struct chunk *next = next_out(chunk);
-        put_back(arena, chunk);
-        chunk = next;
+    put_all_back(arena, sweep->first);
+    arena_unlock(arena);
+}
+
+/* How far it had come with giving back is not known. */
+void sweep_recover(struct arena *arena) {
+    struct keep *keep = arena->keep;
+    bool is_mine = keep != NULL && keep->out_tag != 0 && keep->out_tag == lock_tag;
+    if (!is_mine || !arena_lock(arena)) {
+        return;
     }
+    for (const struct chunk *chunk = keep->out_first; chunk != NULL; chunk = next_out(chunk)) {
+        outing_of(chunk)->piece = CLEAN_NONE;
+    }
+    put_all_back(arena, keep->out_first);
     arena_unlock(arena);
 }

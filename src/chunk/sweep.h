@@ -32,6 +32,10 @@ struct sweep sweep_choose_all(struct arena *arena);
 /* Gives the pages back and frees the chunks; not under the lock. */
 void sweep_purge(struct arena *arena, struct sweep *sweep);
 
+/* After an operation of this thread that was left: frees the chunks that it had out of an arena, if
+ * that is whole. Not under a lock. */
+void sweep_recover(struct arena *arena);
+
 /* How much of it is resident: a kernel call for each chunk. */
 size_t sweep_resident_bytes(const struct sweep *sweep);
 

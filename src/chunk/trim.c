@@ -149,8 +149,8 @@ static bool trim_arena(struct arena *arena, size_t pad_bytes) {
     return released;
 }
 
-/* One batch of what lies in the bins; called and left under the lock. False when nothing is left,
- * or nothing could be given back. */
+/* One batch of what lies in the bins; called and left under the lock, unless the arena was set
+ * aside meanwhile. False when nothing is left, or nothing could be given back. */
 static bool sweep_batch(struct arena *arena, size_t *resident_bytes) {
     struct sweep sweep = sweep_choose_all(arena);
     arena_unlock(arena);
@@ -179,6 +179,9 @@ static bool sweep_arena(struct arena *arena, size_t pad_bytes) {
     fast_bin_consolidate(arena);
     while (sweep_batch(arena, &resident_bytes)) {
     }
+    if (UNLIKELY(!arena_is_usable(arena))) {
+        return resident_bytes != 0;
+    }
     size_t level = keep_level(arena);
     bool trimmed = false;
     while (trim_empty_heap(arena)) {
@@ -196,7 +199,9 @@ bool trim_all(size_t pad_bytes) {
         if (arena_lock(arena)) {
             released |=
                 arena->keep != NULL ? sweep_arena(arena, pad_bytes) : trim_arena(arena, pad_bytes);
-            arena_unlock(arena);
+            if (LIKELY(lock_is_mine(&arena->lock))) {
+                arena_unlock(arena);
+            }
         }
         arena = arena_next(arena);
     } while (arena != &main_arena);

@@ -39,15 +39,16 @@ INLINE void tell(enum thread_event event, void *memory, size_t bytes) {
 }
 
 INLINE struct slot *take_slot(size_t class_index) {
+    struct operation operation;
     struct slot *slot = NULL;
-    if (LIKELY(operation_enter())) {
+    if (LIKELY(operation_enter(&operation))) {
         struct thread *thread = thread_attach();
         if (LIKELY(thread->attached != 0)) {
             slot = slot_list_pop(&thread->caches[class_index], slot_secrets.mask);
             slot = LIKELY(slot != NULL) ? slot : cache_alloc(thread, class_index);
         }
     }
-    operation_leave();
+    operation_leave(&operation);
     return slot;
 }
 
@@ -84,12 +85,13 @@ static COLD void *alloc_lone(size_t bytes, enum mark_origin origin, const void *
 }
 
 static COLD void *alloc_nothing(size_t alignment, enum mark_origin origin, const void *caller) {
-    bool outermost = operation_enter();
+    struct operation operation;
+    bool outermost = operation_enter(&operation);
     void *address = zero_alloc(alignment, outermost);
     if (address != NULL) {
         note_live(slab_mark_of(slab_at(address), address), SLAB_STEP_BYTES, origin, caller);
     }
-    operation_leave();
+    operation_leave(&operation);
     return address;
 }
 
@@ -171,7 +173,8 @@ INLINE void clear(void *memory, size_t bytes) {
 }
 
 INLINE void retire(struct slab *slab, struct slot *slot) {
-    bool outermost = operation_enter();
+    struct operation operation;
+    bool outermost = operation_enter(&operation);
     if (UNLIKELY(zero_owns(slab))) {
         zero_free(slot, outermost);
     } else if (LIKELY(outermost)) {
@@ -179,7 +182,7 @@ INLINE void retire(struct slab *slab, struct slot *slot) {
     } else {
         operation_release_slot_reentrant(slab, slot);
     }
-    operation_leave();
+    operation_leave(&operation);
 }
 
 enum hardened_verdict hardened_free(void *memory, enum mark_origin origin, const void *caller) {

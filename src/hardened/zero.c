@@ -111,12 +111,23 @@ void zero_free(void *address, bool may_wait) {
     }
 }
 
+static void forget_freed(void) {
+    zero.first = zero.last = 0;
+    zero.fresh += zero.fresh < ZERO_SLOTS; /* one may have been counted by halves */
+}
+
 void zero_fork_child(void) {
-    bool is_torn = lock_is_taken(&zero.lock);
+    bool is_torn = lock_is_taken(&zero.lock) && !lock_is_mine(&zero.lock);
     lock_reset(&zero.lock);
     if (is_torn) {
-        zero.first = zero.last = 0;
-        zero.fresh += zero.fresh < ZERO_SLOTS; /* one may have been counted by halves */
+        forget_freed();
+    }
+}
+
+void zero_recover(void) {
+    if (lock_inherit(&zero.lock, LOCK_RANK_ZERO)) {
+        forget_freed();
+        leave();
     }
 }
 

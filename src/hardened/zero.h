@@ -31,6 +31,8 @@ void zero_free(void *address, bool may_wait);
 
 /* In a forked child: what another thread was doing to the list is dropped with it. */
 void zero_fork_child(void);
+/* After an operation of this thread that was left. */
+void zero_recover(void);
 
 /* NULL when I1 holds, else what is broken. */
 const char *zero_audit(void);

@@ -1,9 +1,12 @@
 /* lock.h - ranked locks: one word, uncontended in a few instructions, asleep in the kernel else.
  * Layer: os (waiting is a kernel call; includes base and os.h).
  *
- * States of the word: 0 free, 1 taken, 2 taken and somebody may sleep (Drepper, "Futexes Are
- * Tricky", mutex 2). While the process has one thread, taking is a plain store: nobody else can
- * look. The unlock then still handles 2, because a signal handler may have started a thread.
+ * States of the word: 0 free; else the tag of the thread that holds it, an even number, and 1 more
+ * when somebody may sleep (after Drepper, "Futexes Are Tricky", mutex 2). One store says that it
+ * is taken and whose it is, so that a thread whose operation was left by siglongjmp, and a forked
+ * child, can tell what was theirs. While the process has one thread, taking is a plain store:
+ * nobody else can look. The unlock then still handles sleepers, because a signal handler may have
+ * started a thread. A lock that guards what nobody can use any more is dead for ever.
  *
  * Lock order: a thread takes locks in ascending rank only; a second lock of the same rank, or in
  * a signal handler one of a lower rank, only by lock_try, which cannot wait. Debug builds check
@@ -48,14 +51,28 @@ struct lock {
 #define LOCK_INIT \
     { 0 }
 
-/* Slow paths; use the inline functions below. */
-void lock_take_contended(struct lock *lock);
+/* The word of a lock that nobody can have again. No thread's tag. */
+#define LOCK_DEAD ((uint32_t)0xfffffffe)
+#define LOCK_SLEEPERS ((uint32_t)1)
+
+/* Slow paths; use the inline functions below. False: the lock is dead. */
+bool lock_take_contended(struct lock *lock);
 void lock_wake(struct lock *lock);
+
+/* The calling thread's tag, 0 before its first lock. */
+extern THREAD_LOCAL uint32_t lock_tag;
+uint32_t lock_new_tag(void);
+INLINE uint32_t lock_own_tag(void) {
+    uint32_t tag = lock_tag;
+    return LIKELY(tag != 0) ? tag : lock_new_tag();
+}
 
 /* tried: the lock was got without waiting, so another of its rank may already be held. */
 #if defined(ARENITE_DEBUG) && ARENITE_DEBUG
 void lock_order_push(enum lock_rank rank, bool tried);
 void lock_order_pop(enum lock_rank rank);
+/* The thread holds nothing: what it held was left. */
+void lock_order_reset(void);
 #else
 INLINE void lock_order_push(enum lock_rank rank, bool tried) {
     (void)rank;
@@ -64,13 +81,15 @@ INLINE void lock_order_push(enum lock_rank rank, bool tried) {
 INLINE void lock_order_pop(enum lock_rank rank) {
     (void)rank;
 }
+INLINE void lock_order_reset(void) {
+}
 #endif
 
 /* Takes a free lock while the process has one thread; nobody else can look. */
 INLINE bool lock_try_single(struct lock *lock) {
     bool taken = os_is_single_threaded() && lock->word == 0;
     if (taken) {
-        __atomic_store_n(&lock->word, 1, __ATOMIC_RELAXED);
+        __atomic_store_n(&lock->word, lock_own_tag(), __ATOMIC_RELAXED);
     }
     return taken;
 }
@@ -80,13 +99,13 @@ INLINE bool lock_word_try(struct lock *lock) {
         if (__atomic_load_n(&lock->word, __ATOMIC_RELAXED) != 0) {
             return false;
         }
-        __atomic_store_n(&lock->word, 1, __ATOMIC_RELAXED);
+        __atomic_store_n(&lock->word, lock_own_tag(), __ATOMIC_RELAXED);
         compiler_fence();
         return true;
     }
     uint32_t expected = 0;
-    return __atomic_compare_exchange_n(&lock->word, &expected, 1, false, __ATOMIC_ACQUIRE,
-                                       __ATOMIC_RELAXED);
+    return __atomic_compare_exchange_n(&lock->word, &expected, lock_own_tag(), false,
+                                       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
 INLINE bool lock_try(struct lock *lock, enum lock_rank rank) {
@@ -97,21 +116,25 @@ INLINE bool lock_try(struct lock *lock, enum lock_rank rank) {
     return true;
 }
 
-INLINE void lock_take(struct lock *lock, enum lock_rank rank) {
+/* False: the lock is dead. Only arenas' locks ever are. */
+INLINE bool lock_take(struct lock *lock, enum lock_rank rank) {
     lock_order_push(rank, false);
-    if (UNLIKELY(!lock_word_try(lock))) {
-        lock_take_contended(lock);
+    if (UNLIKELY(!lock_word_try(lock)) && UNLIKELY(!lock_take_contended(lock))) {
+        lock_order_pop(rank);
+        return false;
     }
+    return true;
 }
 
 INLINE void lock_drop(struct lock *lock, enum lock_rank rank) {
     lock_order_pop(rank);
-    if (os_is_single_threaded() && __atomic_load_n(&lock->word, __ATOMIC_RELAXED) == 1) {
+    if (os_is_single_threaded() &&
+        (__atomic_load_n(&lock->word, __ATOMIC_RELAXED) & LOCK_SLEEPERS) == 0) {
         compiler_fence();
         __atomic_store_n(&lock->word, 0, __ATOMIC_RELAXED);
         return;
     }
-    if (UNLIKELY(__atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE) == 2)) {
+    if (UNLIKELY((__atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE) & LOCK_SLEEPERS) != 0)) {
         lock_wake(lock);
     }
 }
@@ -119,7 +142,11 @@ INLINE void lock_drop(struct lock *lock, enum lock_rank rank) {
 /* Of locks that are entered a thread holds one at a time. Within, that is in a signal handler,
  * another one is only tried: so those who wait for one can be sure that its holder waits for none.
  * False: it could not be had. */
-extern THREAD_LOCAL uint32_t lock_entered;
+extern THREAD_LOCAL uint16_t lock_entered;
+
+/* For the last lock in the order: above 0 from before it is taken until after it is dropped. It
+ * stands here because thread-local storage is scarce. */
+extern THREAD_LOCAL uint16_t lock_last_inside;
 
 INLINE bool lock_enter(struct lock *lock, enum lock_rank rank) {
     bool had = true;
@@ -143,7 +170,30 @@ INLINE bool lock_is_taken(const struct lock *lock) {
     return __atomic_load_n(&lock->word, __ATOMIC_RELAXED) != 0;
 }
 
-/* In a forked child: frees a lock that a thread of the parent held. */
+INLINE bool lock_is_mine(const struct lock *lock) {
+    uint32_t tag = lock_tag;
+    return tag != 0 && (__atomic_load_n(&lock->word, __ATOMIC_RELAXED) & ~LOCK_SLEEPERS) == tag;
+}
+
+/* A lock that an operation of this thread was left with: true when it holds it. It may be dropped
+ * then, or killed. */
+INLINE bool lock_inherit(const struct lock *lock, enum lock_rank rank) {
+    bool is_mine = lock_is_mine(lock);
+    if (is_mine) {
+        lock_order_push(rank, true);
+    }
+    return is_mine;
+}
+
+INLINE bool lock_is_dead(const struct lock *lock) {
+    return __atomic_load_n(&lock->word, __ATOMIC_RELAXED) == LOCK_DEAD;
+}
+
+/* Nobody can have the lock again; who waits for it is told. */
+void lock_kill(struct lock *lock);
+
+/* In a forked child: frees a lock that a thread of the parent held; one of the forking thread's own
+ * stays taken. */
 void lock_reset(struct lock *lock);
 
 #endif

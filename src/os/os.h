@@ -104,6 +104,10 @@ bool os_find_module(const void *address, struct os_module *module);
  * alternate stack and on one that libc did not lay out. */
 bool os_is_on_stack(const void *address);
 
+/* Whether both addresses lie on the stack that libc gave the calling thread, low below high, and
+ * the caller is not on an alternate signal stack inside it. False when that cannot be told. */
+bool os_is_on_own_stack(const void *low, const void *high);
+
 /* True until the process has created its first thread; lets locks skip atomic operations. */
 INLINE bool os_is_single_threaded(void) {
     return __libc_single_threaded != 0;
@@ -135,6 +139,9 @@ int os_watch_faults(void (*look)(const struct os_fault *fault));
 /* Sleeps while *word == value, until a wake or a spurious return. */
 void os_wait(const uint32_t *word, uint32_t value);
 void os_wake_one(const uint32_t *word);
+
+/* Whether *word reads as value; false, too, when nothing can be read there. */
+bool os_word_is(const uint32_t *word, uint32_t value);
 
 /* Starts a detached thread with all signals blocked; 0 or a negative errno. The one function here
  * that allocates, through malloc: not inside any operation of the library. */

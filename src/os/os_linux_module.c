@@ -13,7 +13,9 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <linux/futex.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/auxv.h>
 
 static const char *base_name(const char *path) {
@@ -92,4 +94,41 @@ bool os_is_on_stack(const void *address) {
     uintptr_t top = is_first ? (uintptr_t)executed_path() : (uintptr_t)pthread_self();
     uintptr_t bottom = (uintptr_t)__builtin_frame_address(0);
     return bottom <= (uintptr_t)address && (uintptr_t)address < top;
+}
+
+/* ---- the thread's own stack ------------------------------------------------------------------ */
+
+/* The kernel keeps mappings so far away from the top of the first thread's stack. */
+#define FIRST_STACK_GAP ((size_t)128 << 20)
+/* Of another thread's stack: more is not looked through. */
+#define STACK_MOST_BYTES ((size_t)64 << 20)
+
+/* Threads' stacks end in a page that cannot be read. Any word will do: it is not told apart from
+ * one of another value by this. */
+static bool is_readable(uintptr_t start, uintptr_t end) {
+    for (uintptr_t at = start; at < end; at += os_page_bytes()) {
+        const uint32_t *word = (const uint32_t *)(at & ~(uintptr_t)(sizeof *word - 1));
+        long status = KERNEL_CALL(SYS_futex, (uintptr_t)word, FUTEX_CMP_REQUEUE_PRIVATE, 0, 0,
+                                  (uintptr_t)word, 0);
+        if (status != 0 && status != -EAGAIN) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* One that lies on another stack, as on an alternate one that a frame lends, may be alive. */
+static bool is_on_signal_stack(uintptr_t low) {
+    stack_t stack = {.ss_flags = 0};
+    long status = KERNEL_CALL(SYS_sigaltstack, 0, (uintptr_t)&stack);
+    return status != 0 ||
+           ((stack.ss_flags & SS_ONSTACK) != 0 && low - (uintptr_t)stack.ss_sp >= stack.ss_size);
+}
+
+bool os_is_on_own_stack(const void *low, const void *high) {
+    uintptr_t first_top = (uintptr_t)executed_path(), top = (uintptr_t)pthread_self();
+    uintptr_t from = (uintptr_t)low, to = (uintptr_t)high;
+    bool is_first = from < to && to < first_top && first_top - from < FIRST_STACK_GAP;
+    bool is_other = from < to && to < top && top - from < STACK_MOST_BYTES;
+    return (is_first || (is_other && is_readable(from, top))) && !is_on_signal_stack(from);
 }

@@ -58,6 +58,14 @@ void os_wake_one(const uint32_t *word) {
     KERNEL_CALL(SYS_futex, (uintptr_t)word, FUTEX_WAKE_PRIVATE, 1);
 }
 
+/* The kernel compares before it moves sleepers from one word to another; here there are none to be
+ * woken or moved. Where it does not know the call, it is no evidence against the word. */
+bool os_word_is(const uint32_t *word, uint32_t value) {
+    long status = KERNEL_CALL(SYS_futex, (uintptr_t)word, FUTEX_CMP_REQUEUE_PRIVATE, 0, 0,
+                              (uintptr_t)word, value);
+    return status != -EAGAIN && status != -EFAULT;
+}
+
 int os_write(int descriptor, const void *bytes, size_t length) {
     const char *at = bytes;
     while (length > 0) {

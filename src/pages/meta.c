@@ -127,3 +127,10 @@ size_t meta_used_bytes(void) {
 void meta_fork_child(void) {
     lock_reset(&meta_state.lock);
 }
+
+/* Every prefix of what is stored under the lock is valid, or loses one record. */
+void meta_recover(void) {
+    if (lock_inherit(&meta_state.lock, LOCK_RANK_META)) {
+        lock_drop(&meta_state.lock, LOCK_RANK_META);
+    }
+}

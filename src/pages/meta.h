@@ -42,5 +42,7 @@ size_t meta_used_bytes(void);
 
 /* In a forked child: frees the lock if a thread of the parent held it. */
 void meta_fork_child(void);
+/* After an operation of this thread that was left: frees the lock if that one held it. */
+void meta_recover(void);
 
 #endif

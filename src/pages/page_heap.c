@@ -155,10 +155,12 @@ static int add_heap(size_t min_bytes) {
         return -ENOMEM;
     }
     uintptr_t above = page_heaps.newest_start;
+    page_heap_begin_work(heap, 0, 0);
     page_heaps_drop();
     struct heap_mapping mapping;
     int status = heap_mapping_reserve(min_bytes, above, &mapping);
     page_heaps_take();
+    page_heap_end_work(heap);
     if (status < 0) {
         page_heap_put_record(heap);
         return status;

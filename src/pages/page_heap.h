@@ -96,8 +96,9 @@ struct page_heap_stats page_heap_statistics(void);
 /* Recounts from page map and buddies; NULL, or the first broken invariant. */
 const char *page_heap_audit(void);
 
-/* In a forked child: rebuilds what threads of the parent were changing, from the page map. The
- * caller must not itself have been inside this module when it forked. */
+/* In a forked child: rebuilds what other threads of the parent were changing, from the page map. */
 void page_heap_fork_child(void);
+/* The same after an operation of this thread that was left by siglongjmp, wherever it was. */
+void page_heap_recover(void);
 
 #endif

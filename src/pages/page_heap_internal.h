@@ -27,6 +27,14 @@ enum heap_state {
     HEAP_LEAVING, /* being unmapped: off all lists, nothing of it counts */
 };
 
+/* What a thread does to a heap without the lock: it purges units (count is not 0), or fills or
+ * empties the record. */
+struct heap_work {
+    uint32_t tag; /* of the thread (os/lock.h); 0: nothing */
+    uint32_t first;
+    uint32_t count;
+};
+
 struct page_heap {
     struct page_heap *next;    /* on `all`; written once */
     struct list_link by_order; /* on the list of its largest free order, when anything is free */
@@ -42,7 +50,9 @@ struct page_heap {
     struct buddy buddy; /* its metadata follows this struct */
     uint64_t known_zero[(PAGE_HEAP_MAX_UNITS + 63) / 64];
     uint64_t dirty[(PAGE_HEAP_MAX_UNITS + 63) / 64]; /* free, not known zero */
-    uint8_t touched[PAGE_HEAP_MAX_UNITS];            /* since the last purge, in sixteenths */
+    struct heap_work work;
+    uint64_t purging[(PAGE_HEAP_MAX_UNITS + 63) / 64];
+    uint8_t touched[PAGE_HEAP_MAX_UNITS]; /* since the last purge, in sixteenths */
 };
 
 #define UNIT_TOUCHED_ALL 16u
@@ -61,6 +71,22 @@ struct page_heap_set {
 };
 
 extern struct page_heap_set page_heaps;
+
+/* Under the lock: the calling thread begins, or has ended, something that it does without it. A
+ * second thread that purges the same heap meanwhile is not noted. */
+INLINE void page_heap_begin_work(struct page_heap *heap, uint32_t first, uint32_t count) {
+    if (heap->work.tag == 0) {
+        heap->work = (struct heap_work){lock_own_tag(), first, count};
+    }
+}
+INLINE bool page_heap_is_my_work(const struct page_heap *heap) {
+    return heap->work.tag != 0 && heap->work.tag == lock_tag;
+}
+INLINE void page_heap_end_work(struct page_heap *heap) {
+    if (page_heap_is_my_work(heap)) {
+        heap->work.tag = 0;
+    }
+}
 
 INLINE void page_heaps_take(void) {
     lock_take(&page_heaps.lock, LOCK_RANK_PAGE_HEAP);
@@ -148,6 +174,18 @@ INLINE void heap_unit_mark_zero(struct page_heap *heap, uint32_t unit, bool is_z
 
 INLINE bool heap_unit_is_dirty(const struct page_heap *heap, uint32_t unit) {
     return (heap->dirty[unit / 64] >> unit % 64 & 1) != 0;
+}
+
+INLINE bool heap_unit_is_purging(const struct page_heap *heap, uint32_t unit) {
+    return (heap->purging[unit / 64] >> unit % 64 & 1) != 0;
+}
+
+INLINE void heap_mark_purging(struct page_heap *heap, uint32_t first, uint32_t count, bool is) {
+    for (uint32_t unit = first; unit < first + count; unit++) {
+        uint64_t bit = (uint64_t)1 << unit % 64;
+        heap->purging[unit / 64] =
+            is ? heap->purging[unit / 64] | bit : heap->purging[unit / 64] & ~bit;
+    }
 }
 
 /* The page map's word, which the buddy has no part in. */

@@ -9,6 +9,8 @@
 #include "pages/meta.h"
 #include "pages/page_heap_internal.h"
 
+#include <string.h>
+
 struct page_heap_set page_heaps;
 
 static struct page_heap *make_record(void) {
@@ -109,6 +111,7 @@ void page_heap_enlist(struct page_heap *heap, const struct heap_mapping *mapping
     heap->committed_units = 0;
     heap->dirty_units = 0;
     heap->purging_units = 0;
+    memset(heap->purging, 0, sizeof heap->purging);
     for (uint32_t unit = 0; unit < heap->units; unit++) {
         heap_unit_mark_zero(heap, unit, true);
         heap->touched[unit] = 0;

@@ -66,10 +66,14 @@ static bool purge_found(struct purge_walk *walk) {
     page_heap_mark_dirty(heap, first, count, false);
     page_heap_reclass(heap);
     heap->purging_units += count;
+    heap_mark_purging(heap, first, count, true);
+    page_heap_begin_work(heap, first, count);
     page_heaps_drop();
     bool purged = purge_units(heap, first, count);
     page_heaps_take();
     heap->purging_units -= count;
+    heap_mark_purging(heap, first, count, false);
+    page_heap_end_work(heap);
     for (uint32_t unit = first; purged && unit < first + count; unit++) {
         heap_unit_mark_zero(heap, unit, true);
         heap->touched[unit] = 0;
@@ -130,9 +134,11 @@ static bool is_empty(const struct page_heap *heap) {
 static size_t release_heap(struct page_heap *heap) {
     size_t bytes = heap->mapping.bytes;
     page_heap_delist(heap);
+    page_heap_begin_work(heap, 0, 0);
     page_heaps_drop();
     int status = heap_mapping_release(&heap->mapping);
     page_heaps_take();
+    page_heap_end_work(heap);
     if (status < 0) {
         page_heap_relist(heap);
         return 0;

@@ -136,3 +136,10 @@ size_t page_map_leaf_count(void) {
 void page_map_fork_child(void) {
     lock_reset(&leaves.lock);
 }
+
+/* Every prefix of what is stored under the lock is valid, or loses one leaf. */
+void page_map_recover(void) {
+    if (lock_inherit(&leaves.lock, LOCK_RANK_PAGE_MAP)) {
+        lock_drop(&leaves.lock, LOCK_RANK_PAGE_MAP);
+    }
+}

@@ -152,5 +152,7 @@ size_t page_map_leaf_count(void);
 
 /* In a forked child: frees the lock if a thread of the parent held it. */
 void page_map_fork_child(void);
+/* After an operation of this thread that was left: frees the lock if that one held it. */
+void page_map_recover(void);
 
 #endif

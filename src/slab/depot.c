@@ -3,10 +3,10 @@
 #include "slab/depot.h"
 
 #include "os/lock.h"
-#include "pages/meta.h"
 #include "pages/retention.h"
 #include "slab/holes.h"
 #include "slab/mark.h"
+#include "slab/record.h"
 
 /* A slab of which this part is in use, or less, is nearly empty. */
 #define NEARLY_EMPTY_SHARE 8
@@ -15,20 +15,11 @@
 #define KEEP_EMPTY_BYTES ((size_t)1024 * 1024)
 
 char depot_marks[2];
-struct slab *depot_records;
 
 static struct lock lock = LOCK_INIT;
-static struct lock records_lock = LOCK_INIT;
 static struct list partial[SLAB_CLASSES];
 static struct list empty[SLAB_CLASSES];
 static size_t empty_bytes;
-static struct list unused_records;
-static struct slab_holes *unused_holes; /* under the lock of records */
-static size_t holes_pages;
-
-size_t depot_holes_bytes(void) {
-    return __atomic_load_n(&holes_pages, __ATOMIC_RELAXED) * os_page_bytes();
-}
 
 void depot_lock(void) {
     lock_take(&lock, LOCK_RANK_DEPOT);
@@ -38,70 +29,7 @@ void depot_unlock(void) {
     lock_drop(&lock, LOCK_RANK_DEPOT);
 }
 
-/* ---- records and granules ------------------------------------------------------------------- */
-
-static struct slab *take_unused_record(void) {
-    lock_take(&records_lock, LOCK_RANK_SLAB_RECORDS);
-    struct list_link *link = unused_records.first;
-    if (link != NULL) {
-        list_take(link);
-    }
-    lock_drop(&records_lock, LOCK_RANK_SLAB_RECORDS);
-    return link != NULL ? LIST_ELEMENT(link, struct slab, link) : NULL;
-}
-
-static struct slab *take_record(void) {
-    struct slab *slab = take_unused_record();
-    if (slab != NULL) {
-        return slab;
-    }
-    slab = meta_alloc(sizeof *slab, CACHE_LINE_BYTES);
-    if (slab != NULL) {
-        lock_take(&records_lock, LOCK_RANK_SLAB_RECORDS);
-        slab->next_record = depot_records;
-        __atomic_store_n(&depot_records, slab, __ATOMIC_RELEASE);
-        lock_drop(&records_lock, LOCK_RANK_SLAB_RECORDS);
-    }
-    return slab;
-}
-
-/* ---- records of holes ----------------------------------------------------------------------- */
-
-static struct slab_holes *take_holes(void) {
-    lock_take(&records_lock, LOCK_RANK_SLAB_RECORDS);
-    struct slab_holes *holes = unused_holes;
-    if (holes != NULL) {
-        unused_holes = holes->next;
-    }
-    lock_drop(&records_lock, LOCK_RANK_SLAB_RECORDS);
-    return holes != NULL ? holes : meta_alloc(sizeof *holes, CACHE_LINE_BYTES);
-}
-
-static void put_holes(struct slab_holes *holes) {
-    lock_take(&records_lock, LOCK_RANK_SLAB_RECORDS);
-    holes->next = unused_holes;
-    unused_holes = holes;
-    lock_drop(&records_lock, LOCK_RANK_SLAB_RECORDS);
-}
-
-/* The slab has no holes any more. */
-static void end_holes(struct slab *slab) {
-    struct slab_holes *holes = slab->holes;
-    if (holes != NULL) {
-        __atomic_store_n(&slab->holes, NULL, __ATOMIC_RELAXED);
-        __atomic_sub_fetch(&holes_pages, holes->page_count, __ATOMIC_RELAXED);
-        put_holes(holes);
-    }
-}
-
-static void put_record(struct slab *slab) {
-    end_holes(slab);
-    slab->state = SLAB_UNUSED;
-    __atomic_store_n(&slab->owner, NULL, __ATOMIC_RELAXED);
-    lock_take(&records_lock, LOCK_RANK_SLAB_RECORDS);
-    list_put_first(&unused_records, &slab->link);
-    lock_drop(&records_lock, LOCK_RANK_SLAB_RECORDS);
-}
+/* ---- granules ------------------------------------------------------------------------------ */
 
 static void note_touched(struct slab *slab, size_t bytes) {
     slab->touched_units = (uint16_t)(bytes / SLAB_TOUCHED_BYTES);
@@ -117,14 +45,14 @@ struct slab *depot_new(struct thread *owner, size_t class_index) {
 }
 
 struct slab *depot_new_touched(struct thread *owner, size_t class_index, size_t least_bytes) {
-    struct slab *slab = take_record();
+    struct slab *slab = record_take();
     if (slab == NULL) {
         return NULL;
     }
     struct page_run run;
     size_t span_bytes = class_span_bytes(class_index);
     if (page_run_alloc_touched(span_bytes >> GRANULE_SHIFT, least_bytes, slab, &run) != 0) {
-        put_record(slab);
+        record_put(slab);
         return NULL;
     }
     DEBUG_CHECK(is_aligned((uintptr_t)run.start, span_bytes));
@@ -132,7 +60,7 @@ struct slab *depot_new_touched(struct thread *owner, size_t class_index, size_t 
     slab->heap = run.heap;
     if (!slab_set_marks(slab, run.annex)) {
         page_run_free(&run, slab);
-        put_record(slab);
+        record_put(slab);
         return NULL;
     }
     slab_format(slab, class_index);
@@ -143,13 +71,15 @@ struct slab *depot_new_touched(struct thread *owner, size_t class_index, size_t 
     return slab;
 }
 
+/* From then on the slab is nobody's: left in the middle, it is lost, not found once more. */
 void depot_release(struct slab *slab) {
     const struct page_run run = {.start = (void *)slab->start,
                                  .bytes = slab->span_bytes,
                                  .heap = slab->heap,
                                  .touched_bytes = slab_touched_bytes(slab)};
+    __atomic_store_n(&slab->owner, NULL, __ATOMIC_RELAXED);
     page_run_free(&run, slab);
-    put_record(slab);
+    record_put(slab);
     page_heap_limit();
 }
 
@@ -218,19 +148,19 @@ struct slab *depot_adopt(struct thread *owner, size_t class_index, bool *had_hol
     *had_holes = slab != NULL && slab->holes != NULL;
     if (*had_holes) {
         slab_fill_holes(slab);
-        end_holes(slab);
+        record_end_holes(slab);
     }
     return slab;
 }
 
 /* By the owner. */
 static bool make_holes(struct slab *slab, size_t least_pages) {
-    struct slab_holes *holes = slab->holes != NULL ? slab->holes : take_holes();
+    struct slab_holes *holes = slab->holes != NULL ? slab->holes : record_take_holes();
     size_t pages = holes != NULL ? slab_make_holes(slab, holes, least_pages) : 0;
     if (pages == 0 && holes != NULL && holes != slab->holes) {
-        put_holes(holes);
+        record_put_holes(holes);
     }
-    __atomic_add_fetch(&holes_pages, pages, __ATOMIC_RELAXED);
+    record_add_hole_pages(pages);
     return pages != 0;
 }
 
@@ -297,28 +227,30 @@ bool depot_make_holes(struct thread *thread) {
     return any;
 }
 
-static struct slab *take_any_empty(void) {
+static struct slab *take_any_empty(struct thread *thread) {
     struct slab *slab = NULL;
     depot_lock();
     for (size_t i = 1; i < SLAB_CLASSES && slab == NULL; i++) {
         slab = take_from(&empty[i]);
     }
+    if (slab != NULL) {
+        set_owner(slab, thread);
+    }
     depot_unlock();
     return slab;
 }
 
-bool depot_trim(void) {
-    struct slab *slab = take_any_empty();
+bool depot_trim(struct thread *thread) {
+    struct slab *slab = take_any_empty(thread);
     bool any = slab != NULL;
-    for (; slab != NULL; slab = take_any_empty()) {
+    for (; slab != NULL; slab = take_any_empty(thread)) {
         depot_release(slab);
     }
     return any;
 }
 
 static void mend_torn(struct slab *slab) {
-    slab->link = (struct list_link){NULL, NULL};
-    slab_recount(slab);
+    depot_mend(slab);
     depot_give(slab);
 }
 
@@ -339,7 +271,7 @@ struct slab *depot_free(struct thread *thread, struct slab *slab, struct slot *s
         return NULL;
     }
     list_take(&slab->link);
-    if (slab_live(slab) != 0) {
+    if (thread != NULL) {
         set_owner(slab, thread);
     }
     return slab;
@@ -398,31 +330,69 @@ const char *depot_audit(void) {
         }
     }
     depot_unlock();
-    bool adds_up = pages <= __atomic_load_n(&holes_pages, __ATOMIC_RELAXED);
+    bool adds_up = pages * os_page_bytes() <= depot_holes_bytes();
     return error != NULL || adds_up ? error : "the depot's holes are more than were counted";
 }
 
-/* If a thread of the parent was inside, the depot's lists may be torn too. */
-void depot_fork_child(const struct thread *mine) {
-    bool torn = lock_is_taken(&lock);
-    bool records_torn = lock_is_taken(&records_lock);
-    lock_reset(&lock);
-    lock_reset(&records_lock);
-    if (torn) {
-        for (size_t i = 0; i < SLAB_CLASSES; i++) {
-            partial[i].first = NULL;
-            empty[i].first = NULL;
-        }
-        empty_bytes = 0;
+/* Without their lists. */
+static void forget_slabs(void) {
+    for (size_t i = 0; i < SLAB_CLASSES; i++) {
+        partial[i].first = NULL;
+        empty[i].first = NULL;
     }
-    if (records_torn) {
-        unused_records.first = NULL;
-        unused_holes = NULL;
+    empty_bytes = 0;
+}
+
+/* If another thread of the parent was inside, the depot's lists may be torn too. */
+void depot_fork_child(const struct thread *mine) {
+    bool torn = lock_is_taken(&lock) && !lock_is_mine(&lock);
+    lock_reset(&lock);
+    record_fork_child();
+    if (torn) {
+        forget_slabs();
     }
     for (struct slab *slab = depot_records; slab != NULL; slab = slab->next_record) {
         bool is_safe = slab->owner == mine || (slab->owner == depot_owner && !torn);
         if (slab->state != SLAB_UNUSED && slab->owner != NULL && !is_safe) {
             slab->owner = depot_torn;
         }
+    }
+}
+
+/* Holes that were filled are so as a whole; only the record may still be there. */
+void depot_mend(struct slab *slab) {
+    bool is_depots = slab->owner == depot_owner || slab->owner == depot_torn;
+    slab->link = (struct list_link){NULL, NULL};
+    if (slab->holes != NULL && slab_audit_holes(slab) != NULL) {
+        record_end_holes(slab);
+    } else if (slab->holes != NULL && !is_depots) {
+        slab_fill_holes(slab);
+        record_end_holes(slab);
+    }
+    slab_recount(slab);
+}
+
+/* The calling thread's operation was left while it changed the lists. What came to be empty is
+ * handed to the thread. */
+static void rebuild(struct thread *thread) {
+    forget_slabs();
+    for (struct slab *slab = depot_records; slab != NULL; slab = slab->next_record) {
+        if (slab->owner != depot_owner) {
+            continue;
+        }
+        depot_mend(slab);
+        if (slab_live(slab) != 0) {
+            depot_give(slab);
+        } else if (!depot_give_empty(slab)) {
+            set_owner(slab, thread);
+        }
+    }
+}
+
+void depot_recover(struct thread *thread) {
+    record_recover();
+    if (lock_inherit(&lock, LOCK_RANK_DEPOT)) {
+        rebuild(thread);
+        depot_unlock();
     }
 }

@@ -69,8 +69,9 @@ size_t depot_holes_bytes(void);
 /* The same as depot_give for an empty one, as it is; false when enough of them are kept. */
 bool depot_give_empty(struct slab *slab);
 
-/* Gives all empty slabs back to the page heaps. True when there were some. */
-bool depot_trim(void);
+/* Gives all empty slabs back to the page heaps, through the calling thread. True when there were
+ * some. */
+bool depot_trim(struct thread *thread);
 
 /* Frees a slot of a slab that is the depot's (or torn); under the lock. Returns the slab if it is
  * the caller's now, to be settled without the lock: it came to be empty or nearly so, or half of
@@ -93,5 +94,12 @@ const char *depot_audit(void);
 
 /* In a forked child: slabs of other owners than `mine` are torn. */
 void depot_fork_child(const struct thread *mine);
+
+/* A slab whose lists nobody knows any more: on none now, and counted anew. */
+void depot_mend(struct slab *slab);
+
+/* After an operation of this thread that was left: makes the depot whole if it was inside. Empty
+ * slabs that it does not keep are the thread's then. */
+void depot_recover(struct thread *thread);
 
 #endif

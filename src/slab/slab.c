@@ -40,6 +40,12 @@ static uint64_t inverse_error(const struct slab *slab) {
 void slab_format(struct slab *slab, size_t class_index) {
     size_t colour = slab->start / class_span_bytes(class_index) % class_colours(class_index);
     struct slot *guard = (struct slot *)slab->start;
+    slab->own.head = &slot_end;
+    slab->carved = 0;
+    slab->limit = 0;
+    slab->own.until = 0;
+    slab->own.floor = 0;
+    compiler_fence(); /* left between here and the end, it is known to be empty */
     slab->origin =
         slab->start + class_first_offset(class_index) + colour * class_alignment(class_index);
     memset(guard, 0, slab->origin - slab->start);
@@ -48,12 +54,7 @@ void slab_format(struct slab *slab, size_t class_index) {
     slab->inverse = inverse_of(slab->slot_bytes);
     slab->class_index = (uint16_t)class_index;
     slab->capacity = (uint16_t)class_capacity(class_index);
-    slab->own.head = &slot_end;
-    slab->carved = 0;
     slab->is_zero = false;
-    slab->limit = 0;
-    slab->own.until = 0;
-    slab->own.floor = 0;
 }
 
 /* Slots to carve this time: to the end of the page that the next one starts in; one at least. */
@@ -177,6 +178,14 @@ bool slot_seems_listed(const struct slot *slot) {
     return slot_looks_free(slot) && (slot_is_intact(slot) || slot_is_travelling(slot));
 }
 
+/* Carving may have been left after it wrote to slots that do not count as carved yet. */
+static void clear_next(const struct slab *slab) {
+    struct slot *next = (struct slot *)(slab->origin + slab_carved_bytes(slab));
+    if (slab->is_zero && slab_can_carve(slab) && (next->word != 0 || next->link != NULL)) {
+        *next = (struct slot){.word = 0};
+    }
+}
+
 void slab_recount(struct slab *slab) {
     uint32_t free_slots = 0;
     for (const struct slot *at = slab->own.head; at != &slot_end; at = slot_next(at)) {
@@ -188,6 +197,7 @@ void slab_recount(struct slab *slab) {
     }
     slab->own.floor = 0;
     slab->own.until = (int32_t)((uint32_t)(slab->carved) - free_slots - slab_hidden(slab));
+    clear_next(slab);
 }
 
 /* Of whole words. */

@@ -135,7 +135,7 @@ static COLD struct chunk *alloc_reentrant(struct request request) {
 static void *alloc_lone_slot(struct thread *thread, size_t class_index) {
     remote_collect(thread);
     slabs_trim(thread);
-    depot_trim();
+    depot_trim(thread);
     return cache_alloc(thread, class_index);
 }
 
@@ -154,13 +154,14 @@ static COLD void *alloc_lone(struct thread *thread, const struct request *reques
 }
 
 void *thread_lone_slot(size_t bytes) {
+    struct operation operation;
     size_t class_index = class_of_lone(bytes);
     void *slot = NULL;
-    if (operation_enter() && thread_own->attached != 0 && class_index < SLAB_CLASSES) {
+    if (operation_enter(&operation) && thread_own->attached != 0 && class_index < SLAB_CLASSES) {
         quarantine_flush(thread_own);
         slot = alloc_lone_slot(thread_own, class_index);
     }
-    operation_leave();
+    operation_leave(&operation);
     return slot;
 }
 
@@ -183,7 +184,8 @@ INLINE void *alloc_or_lone(const struct request *request) {
 }
 
 INLINE void *allocate(const struct request *request) {
-    bool outermost = operation_enter();
+    struct operation operation;
+    bool outermost = operation_enter(&operation);
     void *memory = NULL;
     if (LIKELY(outermost)) {
         memory = alloc_or_lone(request);
@@ -191,7 +193,7 @@ INLINE void *allocate(const struct request *request) {
         struct chunk *chunk = alloc_reentrant(*request);
         memory = chunk != NULL ? seal(chunk, request) : NULL;
     }
-    operation_leave();
+    operation_leave(&operation);
     return memory;
 }
 
@@ -211,17 +213,18 @@ static void *slot_for(struct thread *thread, size_t class_index, const struct re
 /* From a slab, if slabs serve the class and there is memory for them; NULL sends the caller to the
  * chunks. Perturbing needs the long way, so slabs are off then; hardened slots come another way. */
 static void *alloc_slot(size_t class_index, const struct request *request) {
+    struct operation operation;
     if (!params.slabs || params_wants_detour() || class_index >= SLAB_CLASSES) {
         return NULL;
     }
     void *slot = NULL;
-    if (operation_enter()) {
+    if (operation_enter(&operation)) {
         struct thread *thread = thread_attach();
         if (thread->attached != 0) {
             slot = slot_for(thread, class_index == 0 ? 1 : class_index, request);
         }
     }
-    operation_leave();
+    operation_leave(&operation);
     return slot;
 }
 

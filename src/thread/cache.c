@@ -249,6 +249,43 @@ void *cache_alloc(struct thread *thread, size_t class_index) {
     return slot_list_pop(cache, slot_secrets.mask);
 }
 
+/* ---- counting anew --------------------------------------------------------------------------- */
+
+/* The last slot that can be followed to; NULL: not even the first. */
+static struct slot *last_whole(const struct slot_list *cache, size_t *count) {
+    struct slot *last = NULL;
+    *count = 0;
+    for (struct slot *at = cache->head; at != &slot_end && *count < 4 * LIMIT_MOST_SLOTS;
+         at = slot_next(at)) {
+        if (slab_at(at) == NULL || !is_whole(at)) {
+            break;
+        }
+        last = at;
+        *count += 1;
+    }
+    return last;
+}
+
+static void recount(struct slot_list *cache) {
+    size_t count;
+    struct slot *last = last_whole(cache, &count);
+    if (last == NULL) {
+        cache->head = &slot_end;
+    } else {
+        slot_set_next(last, &slot_end, slot_fresh_flag(last));
+    }
+    set_count(cache, count, room_of(cache, count));
+}
+
+void caches_recount(struct thread *thread) {
+    thread->raised_bytes = 0;
+    for (size_t i = 1; i < SLAB_CLASSES; i++) {
+        recount(&thread->caches[i]);
+        size_t raised = thread->caches[i].limit - least_limit(i);
+        thread->raised_bytes += raised * class_bytes(i);
+    }
+}
+
 /* ---- flushing -------------------------------------------------------------------------------- */
 
 static void flush(struct thread *thread, size_t class_index, size_t count) {

@@ -51,6 +51,10 @@ void cache_flush(struct thread *thread, size_t class_index);
 /* All slots of all caches go to their slabs. True when there were some. */
 bool caches_flush(struct thread *thread);
 
+/* Counts what the caches hold anew, when something may have been left half done. What cannot be
+ * followed any more is lost. */
+void caches_recount(struct thread *thread);
+
 /* Whether the slot lies in any thread's cache of its class. Others may be at work in theirs: what
  * they take meanwhile is not found. */
 bool caches_hold(const struct slab *slab, const struct slot *slot);

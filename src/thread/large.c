@@ -221,9 +221,10 @@ static void *take_fit(struct thread *thread, size_t bytes, bool zeroed) {
 }
 
 static NOINLINE void *take(size_t bytes, bool zeroed) {
-    operation_enter();
+    struct operation operation;
+    operation_enter(&operation);
     void *memory = take_fit(thread_own, bytes, zeroed);
-    operation_leave();
+    operation_leave(&operation);
     return memory;
 }
 
@@ -232,15 +233,19 @@ void *large_pop(size_t bytes, bool zeroed) {
 }
 
 bool large_push(void *memory) {
+    struct operation operation;
     struct regions *regions = &thread_current->regions;
     struct region *region = region_find(regions, (uintptr_t)memory);
     if (region == NULL || region_state(region) != REGION_LIVE || !is_intact(region)) {
         return false;
     }
-    operation_enter();
-    put(thread_own, region);
-    operation_leave();
-    return true;
+    operation_enter(&operation);
+    bool is_still = region->memory == (uintptr_t)memory && region_state(region) == REGION_LIVE;
+    if (LIKELY(is_still)) {
+        put(thread_own, region);
+    }
+    operation_leave(&operation);
+    return is_still;
 }
 
 /* ---- audit ---------------------------------------------------------------------------------- */

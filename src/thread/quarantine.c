@@ -40,6 +40,7 @@ static void take_out(struct thread *thread, struct quarantine *quarantine, uint3
     struct slot *slot = quarantine->places[place];
     struct slab *slab = slab_at(slot);
     quarantine->count--;
+    compiler_fence();
     quarantine->places[place] = quarantine->places[quarantine->count];
     quarantine->places[quarantine->count] = NULL;
     quarantine->bytes -= slab->slot_bytes;
@@ -102,6 +103,30 @@ static bool is_kept(const struct slot *slot) {
     const struct slab *slab = slab_at(slot);
     return slab != NULL && slab_is_slot(slab, slot) && slab_has_marks(slab) &&
            slab_mark_of(slab, slot)->state == MARK_FREED;
+}
+
+/* The count goes down before the last one moves: no slot is ever twice below it. */
+void quarantine_recount(struct thread *thread) {
+    struct quarantine *quarantine = thread->quarantine;
+    uint32_t place = 0;
+    if (quarantine != NULL) {
+        quarantine->bytes = 0;
+    }
+    for (size_t bytes = 0; quarantine != NULL && place < quarantine->count;) {
+        struct slot *slot = quarantine->places[place];
+        if (slot != NULL && is_kept(slot)) {
+            bytes += slab_at(slot)->slot_bytes;
+            place++;
+        } else {
+            quarantine->count--;
+            compiler_fence();
+            quarantine->places[place] = quarantine->places[quarantine->count];
+        }
+        quarantine->bytes = bytes;
+    }
+    for (; quarantine != NULL && place < QUARANTINE_PLACES; place++) {
+        quarantine->places[place] = NULL;
+    }
 }
 
 const char *quarantine_audit(const struct thread *thread) {

@@ -47,6 +47,9 @@ size_t quarantine_count_of(const struct thread *thread);
 /* The thread is not in this forked child: what it kept is lost. */
 void quarantine_abandon(struct thread *thread);
 
+/* Counts anew what a step that was never ended left. What cannot be told is lost. */
+void quarantine_recount(struct thread *thread);
+
 /* NULL when I1 and I2 hold, else the first broken one. */
 const char *quarantine_audit(const struct thread *thread);
 

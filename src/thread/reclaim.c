@@ -32,7 +32,7 @@ static bool give_back_slabs(struct thread *thread) {
 
 struct reclaimed thread_reclaim(struct thread *thread, size_t pad_bytes) {
     struct reclaimed reclaimed = empty_thread(thread);
-    reclaimed.any |= depot_trim();
+    reclaimed.any |= depot_trim(thread);
     reclaimed.pages |= give_back_slabs(thread);
     reclaimed.pages |= page_heap_purge(0) != 0;
     reclaimed.any |= page_heap_release_empty() != 0;

@@ -25,7 +25,7 @@
 /* The slot carries the tag of a free one. Its owner can look whether it really is in a list; for
  * others its words are evidence enough. */
 static COLD bool slot_is_freed(const struct slab *slab, const struct slot *slot) {
-    bool is_own = thread_depth == 0 && slab->owner == thread_own;
+    bool is_own = thread_operation == NULL && slab->owner == thread_own;
     if (slot_is_travelling(slot) || !is_own) {
         return slot_seems_listed(slot);
     }
@@ -61,12 +61,13 @@ static COLD bool chunk_is_listed(const struct chunk *chunk) {
 
 /* Sizes of free chunks and of top move while others work; under the lock they stand still. */
 static COLD bool neighbour_is_damaged(const struct heap *heap, const struct chunk *chunk) {
+    struct operation operation;
     bool damaged = false;
-    if (operation_enter() && arena_lock(heap->arena)) {
+    if (operation_enter(&operation) && arena_lock(heap->arena)) {
         damaged = !free_neighbour_is_plausible(chunk, heap_end(heap));
         arena_unlock(heap->arena);
     }
-    operation_leave();
+    operation_leave(&operation);
     return damaged;
 }
 
@@ -131,6 +132,7 @@ static struct block block_in_slab(struct slab *slab, void *memory) {
 }
 
 struct block thread_find_block(const void *address) {
+    struct operation operation;
     void *memory = (void *)(uintptr_t)address;
     struct slab *slab = slab_at(memory);
     if (slab != NULL) {
@@ -145,9 +147,9 @@ struct block thread_find_block(const void *address) {
     }
     struct mapped_block mapped = {.region = NULL};
     struct block block = {.kind = BLOCK_FOREIGN, .memory = memory};
-    operation_enter(); /* a lock is taken: handlers must not wait for one below it */
+    operation_enter(&operation); /* a lock is taken: handlers must not wait for one below it */
     bool found = mapped_find(memory, &mapped);
-    operation_leave();
+    operation_leave(&operation);
     if (found) {
         block.kind = mapped_is_cached(&mapped) ? BLOCK_FREED : BLOCK_MAPPED;
         block.chunk = chunk_of_memory(memory);
@@ -195,9 +197,18 @@ static COLD bool attach_and_push(struct chunk *chunk) {
     return index < QUICK_LISTS && quick_push(&thread->quick, index, chunk_memory(chunk));
 }
 
+/* Of an arena that was set aside: the block is lost, its pages need not be. */
+static COLD void drop_pages(const struct arena *arena, const struct chunk *chunk) {
+    struct clean_range pages = clean_interior(chunk, chunk_bytes(chunk));
+    if (!arena_is_usable(arena) && clean_bytes_of(pages) != 0) {
+        (void)os_purge((void *)pages.start, clean_bytes_of(pages));
+    }
+}
+
 /* What the free makes too much goes back to the kernel without the lock. */
 INLINE void free_locked(struct arena *arena, struct chunk *chunk) {
     if (UNLIKELY(!arena_lock(arena))) {
+        drop_pages(arena, chunk);
         return;
     }
     struct sweep sweep = {NULL, 0};
@@ -211,137 +222,28 @@ INLINE void free_locked(struct arena *arena, struct chunk *chunk) {
     }
 }
 
-/* A block of an arena that a fork tore is lost: that arena cannot be locked again. */
+/* A block of an arena that was set aside is lost: that arena cannot be locked again. */
 void thread_free_chunk(struct heap *heap, struct chunk *chunk) {
+    struct operation operation;
     struct arena *arena = heap->arena;
     operation_event(THREAD_EVENT_FREE, chunk_memory(chunk), 0);
     perturb(chunk);
-    bool outermost = operation_enter();
+    bool outermost = operation_enter(&operation);
     if (UNLIKELY(!outermost)) {
         free_reentrant(arena, chunk);
     } else if (LIKELY(thread_own->has_lists) || !attach_and_push(chunk)) {
         free_locked(arena, chunk);
     }
-    operation_leave();
+    operation_leave(&operation);
 }
 
-/* ---- medium chunks -------------------------------------------------------------------------- */
-
-static struct medium_lists *medium_of(struct thread *thread) {
-    if (thread->medium == NULL && thread->attached != 0 && params.slabs && params.perturb == 0) {
-        operation_enter();
-        if (thread->medium == NULL) { /* a handler may have been faster */
-            thread->medium = meta_alloc(sizeof *thread->medium, CACHE_LINE_BYTES);
-        }
-        operation_leave();
-    }
-    return thread->medium;
-}
-
-static size_t medium_share(void) {
-    size_t share = MEDIUM_ALL_BYTES / (thread_count() + 1);
-    return share > MEDIUM_SHARE_MIN_BYTES ? share : MEDIUM_SHARE_MIN_BYTES;
-}
-
-/* Handlers must not see a list half changed, and may have changed it before: each step is an
- * operation of its own and looks for itself. */
-INLINE void *take_medium(struct medium_lists *lists, struct medium_list *list, size_t bytes) {
-    operation_enter();
-    bool has_one = list->head != NULL && list->bytes == bytes;
-    void *memory = has_one ? medium_pop(lists, list) : NULL;
-    operation_leave();
-    return memory;
-}
-
-INLINE bool put_medium(struct medium_lists *lists, struct medium_list *list, size_t bytes,
-                       void *memory) {
-    operation_enter();
-    bool has_room = list->bytes == bytes && lists->held_bytes + bytes <= lists->most_bytes;
-    if (has_room) {
-        medium_push(lists, list, memory);
-    }
-    operation_leave();
-    return has_room;
-}
-
-void *thread_pop_medium(size_t bytes) {
-    struct medium_lists *lists = thread_current->medium;
-    bool may = lists != NULL && medium_serves(bytes);
-    return may ? take_medium(lists, medium_list_of(lists, bytes), bytes) : NULL;
-}
-
-/* A header that was written to meanwhile is not believed: its chunk is lost. */
-static void flush_list(struct medium_lists *lists, struct medium_list *list) {
-    size_t bytes;
-    for (void *memory; bytes = list->bytes, (memory = take_medium(lists, list, bytes)) != NULL;) {
-        if (LIKELY(chunk_bytes(chunk_of_memory(memory)) == bytes)) {
-            thread_free_chunk(heap_find(memory), chunk_of_memory(memory));
-        } else {
-            report_misuse("corrupted size of a freed chunk", memory);
-        }
-    }
-}
-
-bool thread_flush_medium(struct thread *thread) {
-    struct medium_lists *lists = thread->medium;
-    if (lists == NULL || lists->held_bytes == 0) {
-        return false;
-    }
-    for (size_t i = 0; i < MEDIUM_LISTS; i++) {
-        flush_list(lists, &lists->lists[i]);
-    }
-    return true;
-}
-
-/* The list is another size's: that one's chunks go home. */
-static void rename_list(struct medium_lists *lists, struct medium_list *list, size_t bytes) {
-    flush_list(lists, list);
-    operation_enter();
-    list->bytes = list->head == NULL ? bytes : list->bytes;
-    operation_leave();
-}
-
-/* A size that is freed for the first time is only remembered: programs whose sizes do not repeat
- * would fill the lists in vain. When there is no room all chunks go home. */
-static COLD bool make_room(struct thread *thread, size_t bytes) {
-    struct medium_lists *lists = thread_depth == 0 ? medium_of(thread) : NULL;
-    if (lists == NULL) {
-        return false;
-    }
-    struct medium_list *list = medium_list_of(lists, bytes);
-    if (list->bytes != bytes) {
-        rename_list(lists, list, bytes);
-        return false;
-    }
-    lists->most_bytes = medium_share();
-    if (bytes <= lists->most_bytes && lists->held_bytes + bytes > lists->most_bytes) {
-        thread_flush_medium(thread);
-    }
-    return true;
-}
-
-bool thread_push_medium(struct chunk *chunk) {
-    size_t bytes = chunk_bytes(chunk);
-    struct thread *thread = thread_current;
-    if (!medium_serves(bytes)) {
-        return false;
-    }
-    struct medium_lists *lists = thread->medium;
-    if (LIKELY(lists != NULL) &&
-        LIKELY(put_medium(lists, medium_list_of(lists, bytes), bytes, chunk_memory(chunk)))) {
-        return true;
-    }
-    if (!make_room(thread, bytes)) {
-        return false;
-    }
-    lists = thread->medium;
-    return put_medium(lists, medium_list_of(lists, bytes), bytes, chunk_memory(chunk));
-}
+/* ---- mapped blocks --------------------------------------------------------------------------- */
 
 static void free_mapped(void *memory) {
-    bool outermost = operation_enter();
+    struct operation operation;
+    bool outermost = operation_enter(&operation);
     bool was_live = outermost ? large_free(thread_own, memory) : mapped_free(memory);
-    operation_leave();
+    operation_leave(&operation);
     if (UNLIKELY(!was_live)) { /* another thread was faster */
         report_misuse("double free", memory);
     }
@@ -385,13 +287,14 @@ static COLD void *move_block(const struct block *block, size_t bytes) {
 
 /* Where nothing can be resized now, a block may stay that is large enough: up to its seal. */
 static void *realloc_mapped(const struct block *block, size_t bytes) {
+    struct operation operation;
     void *memory = chunk_memory(block->chunk);
-    operation_enter();
+    operation_enter(&operation);
     void *resized = mapped_resize(memory, chunk_bytes_for(bytes));
     if (resized != NULL && params.slabs) {
         mapped_seal(resized, bytes);
     }
-    operation_leave();
+    operation_leave(&operation);
     if (resized != NULL) {
         return resized;
     }
@@ -423,16 +326,17 @@ INLINE struct chunk *resize_locked(struct arena *arena, struct chunk *chunk, siz
 
 /* A chunk that serves the new size as it is stays so without a lock. */
 void *thread_realloc_chunk(struct heap *heap, struct chunk *chunk, size_t bytes) {
+    struct operation operation;
     size_t needed = chunk_bytes_for(bytes);
     if (chunk_bytes(chunk) - needed < CHUNK_MIN_BYTES) {
         return chunk_memory(chunk);
     }
     struct chunk *resized = NULL;
-    if (LIKELY(operation_enter())) {
+    if (LIKELY(operation_enter(&operation))) {
         resized = resize_locked(heap->arena, chunk, needed);
         large_begin_resized(thread_own, resized, bytes);
     }
-    operation_leave();
+    operation_leave(&operation);
     return LIKELY(resized != NULL) ? chunk_memory(resized) : move_chunk(heap, chunk, bytes);
 }
 

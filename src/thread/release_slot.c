@@ -47,8 +47,9 @@ void operation_release_slot_reentrant(struct slab *slab, struct slot *slot) {
 }
 
 void thread_free_slot(struct slab *slab, void *memory) {
+    struct operation operation;
     operation_event(THREAD_EVENT_FREE, memory, 0);
-    bool outermost = operation_enter();
+    bool outermost = operation_enter(&operation);
     if (UNLIKELY(params.perturb != 0)) {
         memset(memory, params.perturb, slab->slot_bytes);
     }
@@ -57,11 +58,19 @@ void thread_free_slot(struct slab *slab, void *memory) {
     } else {
         operation_release_slot_reentrant(slab, memory);
     }
-    operation_leave();
+    operation_leave(&operation);
+}
+
+/* What was left half done before may have been put in order meanwhile, and the slab with it. */
+static bool is_due(const struct slab *slab) {
+    return slab->owner == thread_own && slab->state != SLAB_SPARE && slab->list->until == 0;
 }
 
 void thread_look_at(struct slab *slab) {
-    operation_enter();
-    look_at(slab->owner, slab, slab->list);
-    operation_leave();
+    struct operation operation;
+    operation_enter(&operation);
+    if (LIKELY(is_due(slab))) {
+        look_at(thread_own, slab, slab->list);
+    }
+    operation_leave(&operation);
 }

@@ -173,6 +173,8 @@ static void free_chain(struct thread *thread, struct slot *slot, struct slot **f
     while (slot != NULL) {
         struct slot *next = slot->link;
         struct slab *slab = checked_slab(slot);
+        thread->arriving = next;
+        compiler_fence();
         bytes += slab->slot_bytes;
         if (LIKELY(slab->owner == thread)) {
             slabs_free(thread, slab, slot);
@@ -200,7 +202,8 @@ static COLD void send_unsent(void) {
 
 static NOINLINE void collect(struct thread *thread) {
     struct slot *foreign = NULL;
-    free_chain(thread, __atomic_exchange_n(&thread->inbox, NULL, __ATOMIC_ACQUIRE), &foreign);
+    thread->arriving = __atomic_exchange_n(&thread->inbox, NULL, __ATOMIC_ACQUIRE);
+    free_chain(thread, thread->arriving, &foreign);
     send_chain(foreign);
 }
 
@@ -238,10 +241,40 @@ void remote_close(struct thread *thread) {
     send_chain(foreign);
 }
 
+/* ---- after an operation that was left -------------------------------------------------------- */
+
+static size_t bytes_of_chain(const struct slot *slot) {
+    size_t bytes = 0;
+    for (; slot != NULL && slot != REMOTE_CLOSED; slot = slot->link) {
+        bytes += checked_slab(slot)->slot_bytes;
+    }
+    return bytes;
+}
+
+static void recover_batch(struct outgoing *batch) {
+    batch->bytes = batch->owner != NULL && batch->bytes != 0 ? bytes_of_chain(batch->first) : 0;
+    batch->owner = batch->bytes != 0 ? batch->owner : NULL;
+}
+
+void remote_recover(struct thread *thread) {
+    for (size_t way = 0; way < OUTGOING_WAYS; way++) {
+        recover_batch(&thread->outgoing[way]);
+    }
+    while (thread->arriving != NULL) {
+        struct slot *slot = thread->arriving;
+        thread->arriving = slot->link;
+        compiler_fence();
+        send_one(slot);
+    }
+    size_t bytes = bytes_of_chain(__atomic_load_n(&thread->inbox, __ATOMIC_ACQUIRE));
+    __atomic_store_n(&thread->inbox_bytes, bytes, __ATOMIC_RELAXED);
+}
+
 void remote_abandon(struct thread *thread) {
     thread->inbox = REMOTE_CLOSED;
     thread->inbox_bytes = 0;
     thread->waiting_since_ms = 0;
+    thread->arriving = NULL;
     for (size_t way = 0; way < OUTGOING_WAYS; way++) {
         thread->outgoing[way] = (struct outgoing){NULL, NULL, NULL, 0};
     }

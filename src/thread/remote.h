@@ -68,6 +68,10 @@ void remote_open(struct thread *thread);
 /* The thread ends: sends its batches, closes the inbox, gives its slabs away. */
 void remote_close(struct thread *thread);
 
+/* After an operation of this thread that was left: sends what it had taken out of the inbox, and
+ * counts anew. */
+void remote_recover(struct thread *thread);
+
 /* In a forked child: drops the batches and closes the inbox of a thread that is not here. */
 void remote_abandon(struct thread *thread);
 

@@ -23,8 +23,7 @@ void slabs_forget_emptied(struct thread *thread) {
     thread->retention = (struct retention){.high_bytes = 0};
 }
 
-void slabs_init(struct thread *thread) {
-    caches_init(thread);
+void slabs_forget(struct thread *thread) {
     for (size_t i = 0; i < SLAB_CLASSES; i++) {
         thread->active[i] = &slab_none;
         for (size_t group = 0; group < SLAB_GROUPS; group++) {
@@ -259,6 +258,20 @@ void slabs_free(struct thread *thread, struct slab *slab, struct slot *slot) {
     }
 }
 
+/* One that was being laid out has nothing carved, and what its record says may not fit together. */
+void slabs_place(struct thread *thread, struct slab *slab) {
+    if (slab->carved == 0) {
+        depot_release(slab);
+    } else if (slab_live(slab) == 0) {
+        put_spare(thread, slab);
+    } else if (is_used_up(slab)) {
+        slab->list = &thread->caches[slab->class_index];
+        put_full(thread, slab);
+    } else {
+        put_partial(thread, slab);
+    }
+}
+
 /* ---- allocation ----------------------------------------------------------------------------- */
 
 static struct slab *take_partial(struct thread *thread, size_t class_index) {
@@ -298,7 +311,7 @@ static struct slab *take_spare(struct thread *thread, size_t class_index) {
 }
 
 /* Takes the active slab of a class away when it is empty; NULL when it is not. */
-static struct slab *take_empty_active(struct thread *thread, size_t class_index) {
+struct slab *slabs_take_empty_active(struct thread *thread, size_t class_index) {
     struct slab *slab = thread->active[class_index];
     if (slab == &slab_none || slab_live(slab) != 0) {
         return NULL;
@@ -314,7 +327,7 @@ static struct slab *take_idle(struct thread *thread, size_t class_index) {
         if (slabs_idle_bytes(thread->active[i]) == 0 || class_span(i) != class_span(class_index)) {
             continue;
         }
-        struct slab *slab = take_empty_active(thread, i);
+        struct slab *slab = slabs_take_empty_active(thread, i);
         if (slab != NULL) {
             depot_format(slab, class_index);
             return slab;
@@ -427,23 +440,4 @@ struct slab *slabs_ready(struct thread *thread, size_t class_index) {
         slab = thread->active[class_index];
     }
     return slab_is_ready(slab) ? slab : replace_active(thread, class_index);
-}
-
-/* ---- trimming ------------------------------------------------------------------------------- */
-
-bool slabs_trim(struct thread *thread) {
-    bool any = caches_flush(thread);
-    for (size_t i = 1; i < SLAB_CLASSES; i++) {
-        struct slab *slab = take_empty_active(thread, i);
-        if (slab != NULL) {
-            put(&thread->spare[class_span(i)], slab, SLAB_SPARE);
-        }
-    }
-    for (size_t span = 0; span < SLAB_SPANS; span++) {
-        any |= !list_is_empty(&thread->spare[span]);
-        slabs_release_list(&thread->spare[span]);
-    }
-    thread->spare_bytes = 0;
-    slabs_forget_emptied(thread);
-    return any;
 }

@@ -62,8 +62,15 @@ INLINE bool slabs_wants_holes(struct thread *thread) {
            (thread->sparse_bytes >= thread->sparse_look_bytes || retention_tick(&thread->sparse));
 }
 
-/* Clears a state so that it owns nothing: every active slab is slab_none. */
-void slabs_init(struct thread *thread);
+/* Clears a state's lists: every active slab is slab_none. */
+void slabs_forget(struct thread *thread);
+/* The same, and its caches, so that it owns nothing. */
+INLINE void slabs_init(struct thread *thread) {
+    caches_init(thread);
+    slabs_forget(thread);
+}
+/* Puts a slab of the thread's that was counted anew, and is on no list, where it belongs. */
+void slabs_place(struct thread *thread, struct slab *slab);
 
 /* A slab of the class that has slots in its list, active now; NULL when there is no memory. */
 struct slab *slabs_ready(struct thread *thread, size_t class_index);
@@ -81,6 +88,9 @@ void slabs_free(struct thread *thread, struct slab *slab, struct slot *slot);
  * lock is held; empty ones are collected in `empty` for slabs_release_list. */
 void slabs_give_all(struct thread *thread, struct list *empty);
 void slabs_release_list(struct list *empty);
+
+/* Takes the active slab of a class away when it is empty; NULL when it is not. */
+struct slab *slabs_take_empty_active(struct thread *thread, size_t class_index);
 
 /* Gives the spare slabs and the empty active ones back to the page heaps. True when there were
  * some. */

@@ -58,6 +58,26 @@ void slabs_release_list(struct list *empty) {
     }
 }
 
+/* ---- trimming ------------------------------------------------------------------------------- */
+
+bool slabs_trim(struct thread *thread) {
+    bool any = caches_flush(thread);
+    for (size_t i = 1; i < SLAB_CLASSES; i++) {
+        struct slab *slab = slabs_take_empty_active(thread, i);
+        if (slab != NULL) {
+            slab->state = SLAB_SPARE;
+            list_put_first(&thread->spare[class_span(i)], &slab->link);
+        }
+    }
+    for (size_t span = 0; span < SLAB_SPANS; span++) {
+        any |= !list_is_empty(&thread->spare[span]);
+        slabs_release_list(&thread->spare[span]);
+    }
+    thread->spare_bytes = 0;
+    slabs_forget_emptied(thread);
+    return any;
+}
+
 /* ---- holes ----------------------------------------------------------------------------------- */
 
 static void note_holes(struct thread *thread, size_t added, size_t removed) {

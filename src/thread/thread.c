@@ -39,7 +39,6 @@ struct thread thread_gone = {
 THREAD_LOCAL struct thread *thread_current = &thread_none;
 THREAD_LOCAL struct thread *thread_own = &thread_none;
 void (*thread_listener)(enum thread_event event, void *memory, size_t bytes);
-THREAD_LOCAL uint32_t thread_depth;
 
 static struct lock list_lock = LOCK_INIT;
 struct thread *thread_list;
@@ -143,22 +142,24 @@ struct thread *thread_attach_bare(void) {
 }
 
 struct thread *thread_switch(struct thread *thread) {
+    struct operation operation;
     struct thread *former = thread_own;
     bool is_state = thread != &thread_none && thread != &thread_gone;
-    operation_enter();
+    operation_enter(&operation);
     if (is_state && thread->attached == 0) {
         join_arena(thread);
         open_lists(thread);
     }
     thread_own = thread;
-    operation_leave();
+    operation_leave(&operation);
     return former;
 }
 
 void thread_detour(struct thread *thread, bool on) {
-    operation_enter();
+    struct operation operation;
+    operation_enter(&operation);
     __atomic_store_n(&thread->view, on ? &thread_none : thread, __ATOMIC_RELAXED);
-    operation_leave();
+    operation_leave(&operation);
 }
 
 void thread_detour_all(bool on) {
@@ -172,7 +173,7 @@ bool thread_is_detoured(const struct thread *thread) {
 }
 
 void operation_tell(enum thread_event event, void *memory, size_t bytes) {
-    if (thread_listener != NULL && thread_depth == 0 && thread_is_detoured(thread_own)) {
+    if (thread_listener != NULL && thread_operation == NULL && thread_is_detoured(thread_own)) {
         thread_listener(event, memory, bytes);
     }
 }
@@ -195,26 +196,32 @@ static void close_lists(struct thread *thread) {
 }
 
 void thread_detach(struct thread *thread) {
-    operation_enter();
+    struct operation operation;
+    operation_enter(&operation);
     if (thread == thread_own) {
         thread_own = &thread_gone;
     }
     quarantine_flush(thread);
     remote_close(thread);
     large_close(thread);
-    operation_leave();
+    operation_leave(&operation);
     thread_flush_medium(thread);
     close_lists(thread);
-    operation_enter(); /* for the locks */
+    operation_enter(&operation); /* for the locks */
     arena_detach(thread->arena);
     thread->arena = NULL;
     thread->attached = 0;
     __atomic_sub_fetch(&attached_count, 1, __ATOMIC_RELAXED);
     keep_for_reuse(thread);
-    operation_leave();
+    operation_leave(&operation);
 }
 
+/* The thread's frames have gone: an operation whose handler ended the thread is over. */
 static void end_of_thread(void *thread) {
+    if (UNLIKELY(thread_operation != NULL)) {
+        operation_end_others();
+        thread_operation = NULL;
+    }
     thread_detach(thread);
 }
 
@@ -229,6 +236,13 @@ int thread_init(void) {
     int status = pthread_key_create(&end_key, end_of_thread);
     has_end_key = status == 0;
     return -status;
+}
+
+/* Every prefix of what is stored under the lock is valid, or loses one record. */
+void thread_list_recover(void) {
+    if (lock_inherit(&list_lock, LOCK_RANK_THREAD_LIST)) {
+        lock_drop(&list_lock, LOCK_RANK_THREAD_LIST);
+    }
 }
 
 /* The threads of the parent are not here: their lists, and what stood for them, are lost; their

@@ -15,14 +15,15 @@
  *
  * A state is a handle: thread_switch lets one kernel thread act as any of several states in turn.
  *
- * Re-entrance: every slow operation counts itself in thread_depth. A signal handler that
- * allocates while it interrupted one misses the fast paths, finds the count above 0 and is served
+ * Re-entrance: every slow operation leaves its mark in thread_operation. A signal handler that
+ * allocates while it interrupted one misses the fast paths, finds the mark and is served
  * without waiting for any arena's lock and without the lists; what it frees into a locked arena is
  * deferred.
  *
  * I1: a state is in the list of all states from its first use on; attached ones have an arena.
  * I2: only the kernel thread whose thread_own it is touches a state's lists.
- * I3: thread_depth is 0 outside slow operations, and thread_current is thread_own->view there.
+ * I3: thread_operation is NULL outside slow operations, and thread_current is thread_own->view
+ *     there.
  * Lock: the list of states is under LOCK_RANK_THREAD_LIST. */
 #ifndef ARENITE_THREAD_THREAD_H
 #define ARENITE_THREAD_THREAD_H
@@ -62,6 +63,7 @@ struct thread {
     size_t emptied_bytes; /* of slabs that came to be empty, less those taken since */
     struct retention retention;
     struct outgoing outgoing[OUTGOING_WAYS];
+    struct slot *arriving; /* taken out of the inbox, and not looked at yet */
     struct quick_lists quick;
     struct regions regions;        /* large blocks, live and cached */
     struct medium_lists *medium;   /* NULL until a medium chunk is freed; kept with the state */
@@ -72,6 +74,7 @@ struct thread {
     struct thread *next_free;
     int32_t id; /* kernel thread id of the last owner */
     uint32_t attached;
+    bool is_in_callback; /* of a budget (api/budget.h) */
     bool has_lists;      /* opened, or never to be: nothing is left for thread_attach to do */
     struct thread *view; /* where fast paths look: this state, or thread_none */
     struct slab *active[SLAB_CLASSES]; /* never NULL: &slab_none where there is none */
@@ -96,7 +99,10 @@ extern struct thread thread_none;
 extern struct thread thread_gone;
 extern THREAD_LOCAL struct thread *thread_current; /* for fast paths */
 extern THREAD_LOCAL struct thread *thread_own;     /* for slow operations */
-extern THREAD_LOCAL uint32_t thread_depth;
+/* Where its operations left their marks (operation.h); NULL: it is in none. */
+struct operation;
+extern THREAD_LOCAL struct operation *thread_operation;
+extern THREAD_LOCAL struct operation *thread_outermost;
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
@@ -145,6 +151,8 @@ int thread_init(void);
 
 /* In a forked child, in the forking thread. */
 void thread_fork_child(void);
+/* After an operation of this thread that was left: frees the lock of the list of states. */
+void thread_list_recover(void);
 
 /* All states ever used, newest first; the variable itself is for the registry. */
 extern struct thread *thread_list;

@@ -95,9 +95,10 @@ void slabs_expect_sound(void) {
 }
 
 void slabs_send_home(void) {
-    operation_enter();
+    struct operation operation;
+    operation_enter(&operation);
     caches_flush(thread_own);
-    operation_leave();
+    operation_leave(&operation);
 }
 
 size_t slabs_inbox_length(const struct thread *thread) {

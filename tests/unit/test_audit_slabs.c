@@ -226,9 +226,10 @@ static void hole_pages(void) {
     for (size_t i = 1; i < shape.full->capacity; i++) {
         arenite_free((void *)(shape.full->origin + i * shape.full->slot_bytes));
     }
-    operation_enter();
+    struct operation operation;
+    operation_enter(&operation);
     CHILD_EXPECT(slabs_make_holes(thread_own, true));
-    operation_leave();
+    operation_leave(&operation);
     CHILD_EXPECT(shape.full->owner == depot_owner && shape.full->holes != NULL);
     CHILD_EXPECT(arenite_audit() == NULL);
     shape.full->holes->page_count--;

@@ -155,7 +155,7 @@ static struct random_source handler_random;
  * of the fast paths are not covered. One such instruction in sixteen, by chance. */
 static void allocate_and_free(int signal) {
     (void)signal;
-    if (thread_depth == 0 || random_below(&handler_random, 16) != 0) {
+    if (thread_operation == NULL || random_below(&handler_random, 16) != 0) {
         return;
     }
     handled++;

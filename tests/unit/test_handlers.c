@@ -139,7 +139,7 @@ static void on_step(int number, siginfo_t *info, void *context) {
     ucontext_t *flow = context;
     (void)number;
     (void)info;
-    if (thread_depth == 0 && !acts_outside) {
+    if (thread_operation == NULL && !acts_outside) {
         return;
     }
     steps = steps + 1;
@@ -310,7 +310,7 @@ static void thread_life(size_t bytes) {
 
 /* ---- stepping through them ------------------------------------------------------------------- */
 
-static const struct operation {
+static const struct stepped {
     const char *name;
     void (*run)(size_t bytes);
     size_t bytes;
@@ -357,7 +357,7 @@ static void offer(void) {
 static void interrupt_all(size_t rarity) {
     size_t all_steps = 0;
     for (size_t i = 0; i < OPERATIONS; i++) {
-        const struct operation *operation = &operations[i];
+        const struct stepped *operation = &operations[i];
         if (uses_large && operation->bytes < 40000) {
             continue;
         }

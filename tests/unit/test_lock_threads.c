@@ -101,7 +101,7 @@ static void test_sleepers_are_woken(void **state) {
     for (size_t i = 0; i < THREADS; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, count_with_take, &shared), 0);
     }
-    while (__atomic_load_n(&shared.lock.word, __ATOMIC_RELAXED) != 2) {
+    while ((__atomic_load_n(&shared.lock.word, __ATOMIC_RELAXED) & LOCK_SLEEPERS) == 0) {
         usleep(100);
     }
     usleep(20000);
@@ -121,7 +121,7 @@ static void taken_alone_dropped_in_company(void) {
     lock_take(&shared.lock, LOCK_RANK_ARENA);
     pthread_t thread;
     CHILD_EXPECT(pthread_create(&thread, NULL, count_with_take, &shared) == 0);
-    while (__atomic_load_n(&shared.lock.word, __ATOMIC_RELAXED) != 2) {
+    while ((__atomic_load_n(&shared.lock.word, __ATOMIC_RELAXED) & LOCK_SLEEPERS) == 0) {
         usleep(100);
     }
     lock_drop(&shared.lock, LOCK_RANK_ARENA);
@@ -136,11 +136,45 @@ static void test_first_thread_appears_under_a_lock(void **state) {
 
 static void test_reset_frees(void **state) {
     (void)state;
-    struct lock lock = {2};
+    struct lock lock = {0x10000 | LOCK_SLEEPERS}; /* another thread's */
     lock_reset(&lock);
     assert_false(lock_is_taken(&lock));
     assert_true(lock_try(&lock, LOCK_RANK_META));
+    lock_reset(&lock); /* the forking thread's own */
+    assert_true(lock_is_mine(&lock));
     lock_drop(&lock, LOCK_RANK_META);
+}
+
+static void *expect_dead(void *lock) {
+    return lock_take(lock, LOCK_RANK_ARENA) ? lock : NULL;
+}
+
+/* Whoever waits for a lock that is killed is told, and everybody after that. */
+static void test_dead_locks(void **state) {
+    (void)state;
+    struct lock lock = LOCK_INIT;
+    pthread_t threads[THREADS];
+    lock_take(&lock, LOCK_RANK_ARENA);
+    for (size_t i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, expect_dead, &lock), 0);
+    }
+    while ((__atomic_load_n(&lock.word, __ATOMIC_RELAXED) & LOCK_SLEEPERS) == 0) {
+        usleep(100);
+    }
+    lock_order_reset();
+    assert_true(lock_inherit(&lock, LOCK_RANK_ARENA));
+    lock_kill(&lock);
+    lock_order_pop(LOCK_RANK_ARENA);
+    for (size_t i = 0; i < THREADS; i++) {
+        void *got = &lock;
+        assert_int_equal(pthread_join(threads[i], &got), 0);
+        assert_null(got);
+    }
+    assert_true(lock_is_dead(&lock));
+    assert_false(lock_is_mine(&lock));
+    assert_false(lock_inherit(&lock, LOCK_RANK_ARENA));
+    assert_false(lock_try(&lock, LOCK_RANK_ARENA));
+    assert_false(lock_take(&lock, LOCK_RANK_ARENA));
 }
 
 static void test_orders_that_are_right(void **state) {
@@ -218,6 +252,7 @@ int main(void) {
         cmocka_unit_test(test_threads_count),
         cmocka_unit_test(test_sleepers_are_woken),
         cmocka_unit_test(test_reset_frees),
+        cmocka_unit_test(test_dead_locks),
         cmocka_unit_test(test_orders_that_are_right),
         cmocka_unit_test(test_trying_downward_is_right),
         cmocka_unit_test(test_wrong_orders_die),

@@ -51,9 +51,10 @@ static void test_batch_bound(void **state) {
         void *blocks[MANY + 100];
         size_t count = REMOTE_BATCH_BYTES / bytes + 3;
         thread_switch(owner);
-        operation_enter();
+        struct operation operation;
+        operation_enter(&operation);
         remote_collect(owner);
-        operation_leave();
+        operation_leave(&operation);
         for (size_t i = 0; i < count; i++) {
             blocks[i] = arenite_malloc(bytes);
         }
@@ -64,18 +65,19 @@ static void test_batch_bound(void **state) {
             assert_true((slabs_inbox_length(owner) != 0) == is_sent);
             assert_true(outgoing_bytes(self, owner) < REMOTE_BATCH_BYTES);
         }
-        operation_enter();
+        operation_enter(&operation);
         remote_flush(self);
-        operation_leave();
+        operation_leave(&operation);
         assert_int_equal(slabs_inbox_length(owner), count);
         assert_int_equal(outgoing_bytes(self, NULL), 0);
         slabs_expect_sound();
     }
     thread_switch(owner);
-    operation_enter();
+    struct operation operation;
+    operation_enter(&operation);
     assert_true(remote_collect(owner));
     assert_false(remote_collect(owner));
-    operation_leave();
+    operation_leave(&operation);
     thread_switch(self);
     thread_detach(owner);
     slabs_expect_sound();
@@ -109,9 +111,10 @@ static void test_conflict(void **state) {
     for (size_t k = 0; k < OWNERS; k++) {
         thread_detach(owners[k]);
     }
-    operation_enter();
+    struct operation operation;
+    operation_enter(&operation);
     remote_flush(self);
-    operation_leave();
+    operation_leave(&operation);
     slabs_expect_sound();
 }
 
@@ -148,9 +151,10 @@ static void test_owner_ends(void **state) {
         for (size_t i = 1; i < MANY; i += 2) {
             arenite_free(blocks[i]);
         }
-        operation_enter();
+        struct operation operation;
+        operation_enter(&operation);
         remote_flush(self);
-        operation_leave();
+        operation_leave(&operation);
         if (heir != NULL) {
             thread_detach(heir);
         }
@@ -170,15 +174,16 @@ static void test_handler_frees_into_depot(void **state) {
     struct slab_count before;
     assert_null(slabs_recount(&before));
     depot_lock();
-    operation_enter(); /* the flow that is interrupted */
+    struct operation operation;
+    operation_enter(&operation); /* the flow that is interrupted */
     for (size_t i = 0; i < MANY; i++) {
         arenite_free(blocks[i]);
     }
-    operation_leave();
+    operation_leave(&operation);
     depot_unlock();
-    operation_enter();
+    operation_enter(&operation);
     remote_collect(thread_own);
-    operation_leave();
+    operation_leave(&operation);
     struct slab_count after;
     assert_null(slabs_recount(&after));
     assert_int_equal(after.live, before.live - MANY);
@@ -280,9 +285,10 @@ static void live_in_child(void *unused) {
     if (pthread_create(&thread, NULL, run_with, &baton) != 0 || pthread_join(thread, NULL) != 0) {
         _exit(4);
     }
-    operation_enter();
+    struct operation operation;
+    operation_enter(&operation);
     remote_flush(thread_own);
-    operation_leave();
+    operation_leave(&operation);
     const char *error = slabs_recount(NULL);
     if (error != NULL) {
         _exit((int)write(STDERR_FILENO, error, strlen(error)) != 0 ? 5 : 6);

@@ -50,9 +50,10 @@ static void *free_it(void *pointer) {
 
 static void *free_and_send(void *pointer) {
     arenite_free(pointer);
-    operation_enter();
+    struct operation operation;
+    operation_enter(&operation);
     remote_flush(thread_own);
-    operation_leave();
+    operation_leave(&operation);
     return NULL;
 }
 
@@ -109,9 +110,10 @@ static void twice_in_other_thread_sent(void *pointer) {
 
 static void twice_then_collected(void *pointer) {
     in_thread(free_it, pointer);
-    operation_enter();
+    struct operation operation;
+    operation_enter(&operation);
     remote_collect(thread_own);
-    operation_leave();
+    operation_leave(&operation);
     arenite_free(pointer);
 }
 
@@ -166,9 +168,10 @@ static void *give_blocks(void *argument) {
 
 static void twice_after_owner(void *pointer) {
     arenite_free(pointer);
-    operation_enter();
+    struct operation operation;
+    operation_enter(&operation);
     remote_flush(thread_own);
-    operation_leave();
+    operation_leave(&operation);
     arenite_free(pointer);
 }
 
@@ -256,9 +259,10 @@ static void overwrite_travelling(void *pointer) {
 static void mislead_and_flush(void *pointer) {
     arenite_free(pointer);
     memset((char *)pointer + sizeof(struct slot) - 4, 'x', 4);
-    operation_enter();
+    struct operation operation;
+    operation_enter(&operation);
     caches_flush(thread_own);
-    operation_leave();
+    operation_leave(&operation);
 }
 
 static void test_misled(void **state) {
@@ -272,9 +276,10 @@ static void test_misled(void **state) {
 
 static void expect_damage_at(void *pointer) {
     size_t budget = 1000;
-    operation_enter();
+    struct operation operation;
+    operation_enter(&operation);
     const void *damage = slabs_find_damage(thread_own, &budget);
-    operation_leave();
+    operation_leave(&operation);
     _exit(damage == pointer ? 0 : 3);
 }
 

@@ -47,9 +47,10 @@ static int end(void **state) {
 }
 
 static void *take(size_t class_index) {
-    operation_enter();
+    struct operation operation;
+    operation_enter(&operation);
     void *slot = cache_alloc(self, class_index);
-    operation_leave();
+    operation_leave(&operation);
     assert_non_null(slot);
     slabs_send_home(); /* what came with it: slabs are looked at here, not caches */
     return slot;
@@ -58,18 +59,20 @@ static void *take(size_t class_index) {
 static void give(void *slot) {
     struct slab *slab = slab_at(slot);
     assert_ptr_equal(slab->owner, self);
-    operation_enter();
+    struct operation operation;
+    operation_enter(&operation);
     slabs_free(self, slab, slot);
-    operation_leave();
+    operation_leave(&operation);
 }
 
 /* No empty slab is left that would be taken before a fresh one, or for its pages' sake. */
 static void forget_empty(void) {
-    operation_enter();
+    struct operation operation;
+    operation_enter(&operation);
     slabs_trim(self);
-    depot_trim();
+    depot_trim(thread_own);
     page_heap_purge(0);
-    operation_leave();
+    operation_leave(&operation);
 }
 
 /* Takes exactly one slab's slots; what an earlier test left in the depot is used up first. */
@@ -167,9 +170,10 @@ static void give_back(void **from, size_t count) {
  * further or another class takes it. */
 static void test_idle(void **state) {
     (void)state;
-    operation_enter();
+    struct operation operation;
+    operation_enter(&operation);
     slabs_trim(self);
-    operation_leave();
+    operation_leave(&operation);
     assert_int_equal(self->idle_bytes, 0);
     void *first = take(4);
     struct slab *slab = slab_at(first);
@@ -195,9 +199,10 @@ static void test_idle(void **state) {
 /* An idle slab that is in use again is not taken; it is watched again instead. */
 static void test_idle_in_use(void **state) {
     (void)state;
-    operation_enter();
+    struct operation operation;
+    operation_enter(&operation);
     slabs_trim(self);
-    operation_leave();
+    operation_leave(&operation);
     give_back(slots[0], fill_beyond_page(4, slots[0]));
     void *live = take(4);
     struct slab *slab = slab_at(live);
@@ -222,9 +227,10 @@ static void test_pages_first(void **state) {
         void *more = take(BIG_CLASS);
         give_back(slots[0], full->capacity);
         if (!spare) {
-            operation_enter();
+            struct operation operation;
+            operation_enter(&operation);
             slabs_trim(self); /* to the page heaps, pages and all */
-            operation_leave();
+            operation_leave(&operation);
         }
         const void *place = (void *)full->start;
         size_t count = 0;
@@ -298,9 +304,10 @@ static void test_spare(void **state) {
     for (struct list_link *link = self->spare[0].first; link != NULL; link = link->next) {
         kept++;
     }
-    operation_enter();
+    struct operation operation;
+    operation_enter(&operation);
     assert_true(slabs_trim(self));
-    operation_leave();
+    operation_leave(&operation);
     assert_int_equal(before - page_heap_statistics().in_use_bytes, kept * GRANULE_BYTES);
     assert_false(slabs_trim(self));
     slabs_expect_sound();
@@ -350,9 +357,10 @@ static void test_earned(void **state) {
     assert_true(kept[0] <= SPARE_ALL_BYTES / (thread_count() + 1));
     assert_true(kept[2] > SPARE_ALL_BYTES / (thread_count() + 1));
     assert_true(kept[2] <= SPARE_MOST_BYTES / (thread_count() + 1));
-    operation_enter();
+    struct operation operation;
+    operation_enter(&operation);
     slabs_trim(self);
-    operation_leave();
+    operation_leave(&operation);
     assert_int_equal(retention_earned(&self->retention), 0);
 }
 
@@ -445,9 +453,10 @@ static void test_pass_on(void **state) {
             held[i].slot = NULL;
         }
     }
-    operation_enter();
+    struct operation operation;
+    operation_enter(&operation);
     remote_flush(self);
-    operation_leave();
+    operation_leave(&operation);
     slabs_expect_sound();
 }
 
@@ -470,9 +479,10 @@ static void test_free_into_depot(void **state) {
         for (size_t k = i; k < full->capacity; k++) {
             assert_ptr_equal(slab_at(slots[i][k]), both[i]);
             arenite_free(slots[i][k]);
-            operation_enter();
+            struct operation operation;
+            operation_enter(&operation);
             remote_flush(self);
-            operation_leave();
+            operation_leave(&operation);
             slabs_expect_sound();
         }
         assert_int_equal(both[i]->state, SLAB_UNUSED);

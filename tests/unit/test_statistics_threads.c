@@ -141,11 +141,11 @@ static void test_a_damaged_list_is_survived(void **state) {
 static void test_torn_arena_counts_as_used(void **state) {
     (void)state;
     struct heap_statistics sum;
-    main_arena.owner = ARENA_OWNER_TORN;
+    main_arena.lock.word = LOCK_DEAD;
     statistics_collect(&sum, NULL, NULL);
     assert_int_equal(arenite_mallopt(M_MXFAST, 64), 1);
     (void)arenite_malloc_trim(0);
-    main_arena.owner = 0;
+    main_arena.lock.word = 0;
     assert_int_equal(sum.incomplete, 1);
     assert_int_equal(sum.used_bytes, sum.system_bytes);
     arenite_mallopt(M_MXFAST, 128);
@@ -169,11 +169,12 @@ static void ask_in_handler(int number) {
 static void test_handler_inside_an_operation(void **state) {
     (void)state;
     signal(SIGUSR1, ask_in_handler);
-    operation_enter();
+    struct operation operation;
+    operation_enter(&operation);
     arena_lock(&main_arena);
     raise(SIGUSR1);
     arena_unlock(&main_arena);
-    operation_leave();
+    operation_leave(&operation);
     assert_int_equal(seen_in_handler.incomplete, 1);
     assert_int_equal(seen_in_handler.system_bytes, main_arena.system_bytes);
     assert_int_equal(trimmed_in_handler, 0);

@@ -124,7 +124,8 @@ static void test_reentrance(void **state) {
         assert_non_null(before[i]);
     }
     struct arena *arena = thread_current->arena;
-    operation_enter();
+    struct operation operation;
+    operation_enter(&operation);
     arena_lock(arena);
     void *inside = arenite_malloc(5000);
     assert_non_null(inside);
@@ -139,7 +140,7 @@ static void test_reentrance(void **state) {
     arenite_free(before[2]);
     assert_non_null(arena->deferred);
     arena_unlock(arena);
-    operation_leave();
+    operation_leave(&operation);
     arenite_free(inside);
     arenite_free(before[0]);
     arenite_free(arenite_malloc(70000)); /* the next holder does what was deferred */
