@@ -36,7 +36,8 @@ struct heap_work {
 };
 
 struct page_heap {
-    struct page_heap *next;    /* on `all`; written once */
+    /* Aligned, so that what follows the record is. */
+    _Alignas(16) struct page_heap *next; /* on `all`; written once */
     struct list_link by_order; /* on the list of its largest free order, when anything is free */
     struct list_link growing;  /* while not all is committed */
     struct list_link spare;    /* while unused */
