@@ -17,8 +17,7 @@ static bool is_on_page(const uint32_t *word, const void *address) {
 }
 
 /* The stack it lay on may be gone: where the page is not known to be there the kernel looks. */
-READS_BLINDLY static bool is_overwritten(const struct operation *old,
-                                         const struct operation *now) {
+READS_BLINDLY static bool is_overwritten(const struct operation *old, const struct operation *now) {
     uint32_t seal = operation_seal(old);
     const void *readable = now;
     for (size_t i = 0; i < OPERATION_SEALS; i++) {
