@@ -48,7 +48,7 @@ void *entry_aligned(size_t alignment, size_t bytes, enum mark_origin origin) {
     return budget_allows(bytes) ? thread_aligned(alignment, bytes) : NULL;
 }
 
-static void *aligned_or_enomem(size_t alignment, size_t bytes) {
+static NOINLINE void *aligned_missed(size_t alignment, size_t bytes) {
     ENTRY_NOTE_FRAME();
     if (alignment <= CHUNK_ALIGNMENT) {
         return entry_malloc(bytes);
@@ -58,6 +58,11 @@ static void *aligned_or_enomem(size_t alignment, size_t bytes) {
         errno = ENOMEM;
     }
     return memory;
+}
+
+INLINE void *aligned_or_enomem(size_t alignment, size_t bytes) {
+    void *slot = aligned_quick(alignment, bytes);
+    return LIKELY(slot != NULL) ? slot : aligned_missed(alignment, bytes);
 }
 
 static void *align_by_any(size_t alignment, size_t bytes) {
