@@ -1,5 +1,5 @@
 /* single_step.h - a SIGTRAP after every instruction, for tests that interrupt code everywhere.
- * Layer: tests (includes base).
+ * Layer: tests (includes nothing).
  *
  * The processor's trap flag: no storm of signals, so no luck and no second thread. The kernel
  * clears the flag while a handler runs and restores it afterwards. Source: Intel SDM volume 1,
@@ -8,9 +8,15 @@
 #ifndef ARENITE_TESTS_SUPPORT_SINGLE_STEP_H
 #define ARENITE_TESTS_SUPPORT_SINGLE_STEP_H
 
-#include "base/compiler.h"
+#if defined(__SANITIZE_THREAD__)
+#define SINGLE_STEP_HAS_DETECTOR 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SINGLE_STEP_HAS_DETECTOR 1
+#endif
+#endif
 
-#if HAS_THREAD_SANITIZER
+#if defined(SINGLE_STEP_HAS_DETECTOR)
 #define CAN_SINGLE_STEP 0
 #elif defined(__x86_64__)
 #define CAN_SINGLE_STEP 1
