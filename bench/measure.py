@@ -75,7 +75,7 @@ def command_of(row):
     if row.group != "real":
         return [built_program(words[0]), *words[1:]]
     program = words[2] if words[0] == "env" else words[0]
-    if os.path.exists(os.path.join(REAL, program)):
+    if os.sep not in program and os.path.exists(os.path.join(REAL, program)):
         words[0] = os.path.join(REAL, program)
         return None if server_is_missing(program) else words
     if shutil.which(program) is None:
