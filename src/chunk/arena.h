@@ -64,7 +64,6 @@ struct arena {
     struct arena *next;      /* ring; written once, before the arena can be found */
     struct arena *next_free; /* free list; under the list lock */
     uint32_t attached_threads;
-    uint32_t unused; /* keeps the layout */
 
     size_t system_bytes; /* from the kernel, now and at most */
     size_t system_max_bytes;
