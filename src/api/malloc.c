@@ -13,7 +13,7 @@
 #include "api/start.h"
 
 #include "thread/large.h"
-#include "thread/sample.h"
+#include "thread/slabs.h"
 
 #include "arenite/arenite.h"
 
@@ -162,14 +162,12 @@ void entry_free_for(void *memory, const void *caller) {
     }
 }
 
-/* A larger slot of another's slab stays with a thread that uses the class itself and has room for
- * it: where threads exchange blocks, each lives on what it frees. */
+/* Where threads exchange blocks, each lives on what it frees; as long as the cache has room for it
+ * nothing else is to be done. */
 INLINE bool keep_foreign(const struct slab *slab, struct slot *slot) {
     struct thread *thread = thread_current;
     struct slot_list *cache = &thread->caches[slab->class_index];
-    if (slab->class_index < CACHE_FOREIGN_FIRST || cache->until < 2 ||
-        thread->active[slab->class_index] == &slab_none ||
-        sample_counts(thread, slab->class_index)) {
+    if (cache->until < 2 || !slabs_keep_foreign(thread, slab->class_index)) {
         return false;
     }
     slot_list_push(cache, slot, &slot_secrets);

@@ -24,11 +24,8 @@ static struct slot_list *list_for(struct thread *thread, struct slab *slab) {
     if (slab->owner == thread) {
         return slab->list;
     }
-    bool uses_class = thread->attached != 0 && slab->class_index >= CACHE_FOREIGN_FIRST &&
-                      thread->active[slab->class_index] != &slab_none;
-    return uses_class && !sample_counts(thread, slab->class_index)
-               ? &thread->caches[slab->class_index]
-               : NULL;
+    bool keeps = slabs_keep_foreign(thread, slab->class_index);
+    return keeps ? &thread->caches[slab->class_index] : NULL;
 }
 
 void operation_release_slot(struct thread *thread, struct slab *slab, struct slot *slot) {

@@ -34,6 +34,13 @@
 
 #include "thread/sample.h"
 
+/* Whether the thread keeps what it frees of others' slabs of this class: larger slots, of a class
+ * that it uses itself. */
+INLINE bool slabs_keep_foreign(const struct thread *thread, size_t class_index) {
+    return thread->attached != 0 && class_index >= CACHE_FOREIGN_FIRST &&
+           thread->active[class_index] != &slab_none && !sample_counts(thread, class_index);
+}
+
 /* Resident bytes that all threads together keep in empty slabs; with what they have shown that they
  * take again (retention.h); and what each may keep anyway. */
 #define SPARE_ALL_BYTES ((size_t)1024 * 1024)
