@@ -9,10 +9,11 @@
  *   | guard | colour | slot 0 | slot 1 | ...            | slot n-1 | slack |
  *
  * The guard slot at the start is never handed out; it stays zero (slab.h). Slots start at a
- * multiple of the largest power of two that divides their size, so a class that is a multiple of
- * an alignment serves that alignment. What is left over is spread in front of the slots, a
+ * multiple of the largest power of two that divides their size, to 512, so a class that is a
+ * multiple of such an alignment serves it. What is left over is spread in front of the slots, a
  * different part of it in each slab (the colour), so that equal slots of different slabs do not
- * compete for the same cache sets (Bonwick 1994, section 4.1).
+ * compete for the same cache sets (Bonwick 1994, section 4.1). So slots of whole pages do not start
+ * with one: the end of each lies in the page where the next begins.
  *
  * Beyond SLAB_MAX_BYTES a few classes of one slot each are a last resort.
  *
@@ -52,6 +53,9 @@ _Static_assert((SLAB_SMALL_CLASSES - 1) * SLAB_STEP_BYTES == SLAB_SMALL_MAX_BYTE
     { 0, 1, 3, 4 }
 #define SLAB_SPAN_MAX_BYTES (GRANULE_BYTES << 4)
 #define SLAB_GUARD_BYTES SLAB_STEP_BYTES
+
+/* What is touched of a slab is counted in these: the smallest page there is. */
+#define SLAB_TOUCHED_BYTES ((size_t)4096)
 
 /* Slots up to this size stay in place when realloc makes them smaller, however much. */
 #define SLOT_STAYS_BYTES (4 * SLAB_STEP_BYTES)
@@ -131,10 +135,12 @@ INLINE size_t class_span_bytes(size_t class_index) {
     return class_bytes_of_span(class_span(class_index));
 }
 
-/* Largest power of two that divides a class's size: what its slots are aligned to. */
+/* What a class's slots are aligned to: the largest power of two that divides its size, as far as
+ * anybody may ask a class for it. */
 INLINE size_t class_alignment(size_t class_index) {
     size_t bytes = class_bytes(class_index);
-    return bytes & (~bytes + 1);
+    size_t divides = bytes & (~bytes + 1);
+    return divides < SLAB_MAX_ALIGNMENT ? divides : SLAB_MAX_ALIGNMENT;
 }
 
 /* Where the first slot may start at the earliest. */
@@ -147,11 +153,13 @@ INLINE size_t class_capacity(size_t class_index) {
            class_bytes(class_index);
 }
 
-/* Number of different colours: starts of slots that leave the capacity as it is. */
+/* Number of different colours: starts of slots that leave the capacity as it is, in the first page,
+ * so that no page is touched for what lies in front. */
 INLINE size_t class_colours(size_t class_index) {
-    size_t used =
-        class_first_offset(class_index) + class_capacity(class_index) * class_bytes(class_index);
-    return (class_span_bytes(class_index) - used) / class_alignment(class_index) + 1;
+    size_t first = class_first_offset(class_index);
+    size_t used = first + class_capacity(class_index) * class_bytes(class_index);
+    size_t left = class_span_bytes(class_index) - used, page_left = SLAB_TOUCHED_BYTES - 1 - first;
+    return (left < page_left ? left : page_left) / class_alignment(class_index) + 1;
 }
 
 #endif

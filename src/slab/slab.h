@@ -124,7 +124,6 @@ INLINE size_t slab_carved_bytes(const struct slab *slab) {
 }
 
 /* How much of the span has been touched, for this class or a former one. */
-#define SLAB_TOUCHED_BYTES ((size_t)4096)
 INLINE size_t slab_touched_bytes(const struct slab *slab) {
     size_t now = slab->origin - slab->start + slab_carved_bytes(slab);
     size_t former = slab->touched_units * SLAB_TOUCHED_BYTES;
