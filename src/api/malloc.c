@@ -176,6 +176,9 @@ INLINE bool keep_foreign(const struct slab *slab, struct slot *slot) {
 
 /* A live slot that is not the thread's own, as most frees are that come here, needs no search. */
 void entry_free_slow(void *memory) {
+    if (memory == NULL) {
+        return;
+    }
     if (divert_is_on()) {
         divert_free(memory, ORIGIN_MALLOC, ENTRY_CALLER());
         return;

@@ -19,19 +19,19 @@ static bool bit_is_set(const uint64_t *words, size_t index) {
 }
 
 static size_t index_at(const struct slab *slab, uintptr_t address) {
-    return (address - slab->origin) / slab->slot_bytes;
+    return (uint32_t)(address - slab->origin) / slab->slot_bytes;
 }
 
 static uintptr_t slot_at(const struct slab *slab, size_t index) {
     return slab->origin + index * slab->slot_bytes;
 }
 
+/* Pages are powers of two: a shift, where slots are many. */
 static size_t page_of(const struct slab *slab, uintptr_t address) {
-    return (address - slab->start) / os_page_bytes();
+    return (address - slab->start) >> log2_floor(os_page_bytes());
 }
 
-static void note_free(const struct slab *slab, struct free_slots *found, uintptr_t at) {
-    size_t index = index_at(slab, at);
+static void note_free(struct free_slots *found, size_t index) {
     found->words[index / 64] |= UINT64_C(1) << index % 64;
     found->count++;
 }
@@ -41,15 +41,22 @@ static void clear(const struct slab *slab, struct free_slots *found) {
     found->count = 0;
 }
 
+static bool is_on_hole(const struct slab *slab, const struct slab_holes *holes, size_t index) {
+    return bit_is_set(holes->pages, page_of(slab, slot_at(slab, index)));
+}
+
 /* In the order of addresses, which is the cache's, where the list leads to and fro: what carries
- * the tag is free. False when others do so too: slots in a thread's cache, on their way, or hidden
- * on pages that the kernel did not take. */
+ * the tag is free. Pages that went back are not read: that would bring them in again. False when
+ * others carry it, too: slots in a thread's cache or on their way. */
 static bool scan_free_slots(const struct slab *slab, struct free_slots *found) {
-    uintptr_t end = slab->origin + slab_carved_bytes(slab);
+    const struct slab_holes *holes = slab->holes;
     clear(slab, found);
-    for (uintptr_t at = slab->origin; SLAB_CHECKS && at < end; at += slab->slot_bytes) {
-        if (slot_looks_free((const struct slot *)at)) {
-            note_free(slab, found, at);
+    for (size_t index = 0; SLAB_CHECKS && index < slab->carved; index++) {
+        if (holes != NULL && is_on_hole(slab, holes, index)) {
+            continue;
+        }
+        if (slot_looks_free((const struct slot *)slot_at(slab, index))) {
+            note_free(found, index);
         }
     }
     return found->count + slab_hidden(slab) + slab_live(slab) == slab->carved;
@@ -65,7 +72,7 @@ static bool find_free_slots(const struct slab *slab, struct free_slots *found) {
         if (!slab_is_slot(slab, at) || !slot_is_intact(at) || found->count > slab->carved) {
             return false;
         }
-        note_free(slab, found, (uintptr_t)at);
+        note_free(found, index_at(slab, (uintptr_t)at));
     }
     return true;
 }
@@ -87,9 +94,9 @@ static bool are_free(const struct slab *slab, const struct free_slots *found, ui
 /* Slots that earlier holes hide are free, too. */
 static void add_hidden(const struct slab *slab, const struct slab_holes *holes,
                        struct free_slots *found) {
-    for (size_t index = 0; index < slab->carved; index++) {
-        if (bit_is_set(holes->pages, page_of(slab, slot_at(slab, index)))) {
-            found->words[index / 64] |= UINT64_C(1) << index % 64;
+    for (size_t index = 0; holes->page_count != 0 && index < slab->carved; index++) {
+        if (is_on_hole(slab, holes, index)) {
+            note_free(found, index);
         }
     }
 }
@@ -117,7 +124,7 @@ static void relink(struct slab *slab, const struct free_slots *found, struct sla
         if (!bit_is_set(found->words, index)) {
             continue;
         }
-        if (bit_is_set(holes->pages, page_of(slab, at))) {
+        if (is_on_hole(slab, holes, index)) {
             holes->hidden++;
         } else {
             slot_set_next((struct slot *)at, after, 0);
@@ -197,7 +204,7 @@ void slab_fill_holes(struct slab *slab) {
     struct slot *after = slab->own.head;
     for (size_t index = slab->carved; index-- != 0;) {
         uintptr_t at = slot_at(slab, index);
-        if (bit_is_set(holes->pages, page_of(slab, at))) {
+        if (is_on_hole(slab, holes, index)) {
             slot_set_next((struct slot *)at, after, 0);
             after = (struct slot *)at;
         }
@@ -217,7 +224,7 @@ bool slab_is_hidden(const struct slab *slab, const struct slot *slot) {
 static uint32_t count_hidden(const struct slab *slab, const struct slab_holes *holes) {
     uint32_t hidden = 0;
     for (size_t index = 0; index < slab->carved; index++) {
-        hidden += bit_is_set(holes->pages, page_of(slab, slot_at(slab, index)));
+        hidden += is_on_hole(slab, holes, index);
     }
     return hidden;
 }
@@ -242,7 +249,7 @@ const char *slab_audit_holes(const struct slab *slab) {
     }
     for (size_t index = 0; index < slab->carved; index++) {
         bool is_listed = bit_is_set(found.words, index);
-        if (is_listed && bit_is_set(holes->pages, page_of(slab, slot_at(slab, index)))) {
+        if (is_listed && is_on_hole(slab, holes, index)) {
             return "a listed slot lies on a page that was given back";
         }
     }
