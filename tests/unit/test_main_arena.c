@@ -17,6 +17,7 @@
 #include "thread/thread.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
@@ -395,6 +396,38 @@ static void test_fork_between_breaks(void **state) {
     in_child(fork_above, "test_fork_between_breaks");
 }
 
+/* ---- top ------------------------------------------------------------------------------------- */
+
+/* A size of top that leads elsewhere than to its heap's end, by as little as can be: what was cut
+ * off it would lie beyond the heap some day. */
+static void cut_from_damaged_top(intptr_t change) {
+    arenite_free(arenite_malloc(1));
+    size_t bytes = chunk_bytes(main_arena.top);
+    chunk_set_head(main_arena.top, (bytes + (size_t)change) | CHUNK_PREV_IN_USE);
+    arenite_malloc(bytes / 2); /* in no bin */
+}
+
+static void cut_from_larger_top(void) {
+    cut_from_damaged_top((intptr_t)CHUNK_ALIGNMENT);
+}
+
+static void cut_from_smaller_top(void) {
+    cut_from_damaged_top(-(intptr_t)CHUNK_ALIGNMENT);
+}
+
+static void expect_top_corrupted(void (*body)(void)) {
+    struct child_result child = child_run(body);
+    assert_int_equal(child.signal, SIGABRT);
+    assert_int_equal(strncmp(child.text, "arenite: ", strlen("arenite: ")), 0);
+    assert_non_null(strstr(child.text, "corrupted size of top"));
+}
+
+static void test_damaged_top(void **state) {
+    (void)state;
+    expect_top_corrupted(cut_from_larger_top);
+    expect_top_corrupted(cut_from_smaller_top);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_foreign),     cmocka_unit_test(test_foreign_and_back),
@@ -402,6 +435,7 @@ int main(void) {
         cmocka_unit_test(test_unblocked),   cmocka_unit_test(test_limits),
         cmocka_unit_test(test_ladder),      cmocka_unit_test(test_trim_sizes),
         cmocka_unit_test(test_trim_inside), cmocka_unit_test(test_fork_between_breaks),
+        cmocka_unit_test(test_damaged_top),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
