@@ -1,6 +1,9 @@
 /* fork_threads.c - fork, again and again, while other threads allocate: each child can use what it
- * inherited and everything new.
- * Layer: tests (includes libc only). */
+ * inherited and everything new, and no content is damaged on either side.
+ * Layer: tests (includes libc only). TIMEOUT_SECONDS: 1800
+ *
+ * ARENITE_TEST_FORKS: so many by the first thread, a quarter as many by another. */
+#include "held.h"
 #include "outside.h"
 #include "support.h"
 
@@ -8,7 +11,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,18 +22,19 @@ static unsigned char *inherited[INHERITED];
 
 static void *churn(void *seed) {
     unsigned state = (unsigned)(size_t)seed;
-    unsigned char *blocks[64] = {NULL};
+    struct held held[64] = {{NULL, 0, 0}};
     while (!stop) {
         state = state * 1103515245u + 12345u;
-        unsigned slot = state >> 8 & 63;
-        size_t bytes = (state >> 16) % (slot == 0 ? 400000 : 3000);
-        free(blocks[slot]);
-        blocks[slot] = malloc(bytes);
-        TEST_CHECK(blocks[slot] != NULL);
-        memset(blocks[slot], (int)slot, bytes);
+        struct held *one = &held[state >> 8 & 63];
+        TEST_CHECK(one->memory == NULL || held_is_intact(one));
+        free(one->memory);
+        size_t bytes = (state >> 16) % (one == held ? 400000 : 3000);
+        *one = (struct held){malloc(bytes), bytes, state};
+        TEST_CHECK(one->memory != NULL);
+        held_fill(one);
     }
     for (size_t i = 0; i < 64; i++) {
-        free(blocks[i]);
+        free(held[i].memory);
     }
     return NULL;
 }
