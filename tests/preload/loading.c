@@ -1,10 +1,11 @@
 /* loading.c - the library beside other libraries: called before its constructor, loaded and
- * unloaded by hand, with a small claim on thread-local storage.
+ * unloaded by hand, audited by the loader, with a small claim on thread-local storage.
  * Layer: tests (includes libc only). */
 #include "support.h"
 
 #include <dlfcn.h>
 #include <link.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,32 @@ static void test_tls_left(void) {
     dlclose(library);
 }
 
+static void *touch_in_thread(void *touch) {
+    int (*touch_all)(void) = NULL;
+    *(void **)&touch_all = touch;
+    TEST_CHECK(touch_all() == 1 && touch_all() == 2);
+    return NULL;
+}
+
+/* The loader takes such storage from us at a thread's first touch, and frees it at its end: our own
+ * must not need the loader in turn. Threads begin before and after the library is there. */
+static void test_dynamic_tls(void) {
+    for (size_t round = 0; round < 5; round++) {
+        pthread_t threads[8];
+        void *library = dlopen(helper("lib_tls_dynamic.so"), RTLD_NOW);
+        TEST_CHECK(library != NULL);
+        void *touch = dlsym(library, "tls_dynamic_touch");
+        TEST_CHECK(touch != NULL);
+        for (size_t i = 0; i < 8; i++) {
+            TEST_CHECK(pthread_create(&threads[i], NULL, touch_in_thread, touch) == 0);
+        }
+        for (size_t i = 0; i < 8; i++) {
+            TEST_CHECK(pthread_join(threads[i], NULL) == 0);
+        }
+        dlclose(library);
+    }
+}
+
 /* What a command says on stdout, cut to the buffer. */
 static void run(const char *command, char *said, size_t bytes) {
     FILE *pipe = popen(command, "r");
@@ -66,6 +93,28 @@ static void test_before_our_constructor(void) {
              getenv("LD_PRELOAD"), helper("lib_early.so"));
     run(command, said, sizeof said);
     TEST_CHECK(strcmp(said, "early program late ") == 0);
+}
+
+/* One handler around fork, registered once, however often the library is entered. */
+static void test_registered_once(void) {
+    char command[8192];
+    char said[100];
+    snprintf(command, sizeof command, "LD_PRELOAD='%s %s' /bin/echo -n 'program '",
+             helper("lib_atfork.so"), getenv("LD_PRELOAD"));
+    run(command, said, sizeof said);
+    TEST_CHECK(strcmp(said, "program registered 1 time(s)\n") == 0);
+}
+
+/* The auditor has a libc of its own, and is there before us. */
+static void test_audited(void) {
+    char auditor[4096];
+    char command[8192];
+    char said[100];
+    snprintf(auditor, sizeof auditor, "%s", helper("lib_audit.so"));
+    snprintf(command, sizeof command, "LD_AUDIT='%s' LD_PRELOAD='%s' '%s'", auditor,
+             getenv("LD_PRELOAD"), helper("run_threads"));
+    run(command, said, sizeof said);
+    TEST_CHECK(strcmp(said, "audited\nran\n") == 0);
 }
 
 static void test_loaded_by_hand(void) {
@@ -91,7 +140,10 @@ static void test_many_dlopens(void) {
 int main(void) {
     test_tls_footprint();
     test_tls_left();
+    test_dynamic_tls();
     test_before_our_constructor();
+    test_registered_once();
+    test_audited();
     test_loaded_by_hand();
     test_many_dlopens();
     return 0;
