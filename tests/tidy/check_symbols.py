@@ -62,7 +62,8 @@ def complain_dynamic(text):
     for name in needed:
         if not re.match(r"libc\.so|ld-linux", name):
             yield f"needs {name}: the library links libc only"
-    for flag in ("NODELETE", "NOW", "[libarenite.so]"):
+    # STATIC_TLS: of the initial-exec kind, which needs no call into the loader.
+    for flag in ("NODELETE", "NOW", "STATIC_TLS", "[libarenite.so]"):
         if flag not in text:
             yield f"has no {flag} in its dynamic section"
     for flag in ("TEXTREL", "SYMBOLIC"):
@@ -104,7 +105,8 @@ def check_static(path):
 
 def self_test():
     """Each complaint on a sample that deserves it, and on one that does not."""
-    dynamic = "(NEEDED) [libc.so.6]\n(SONAME) [libarenite.so]\n(FLAGS_1) NOW NODELETE\n"
+    dynamic = ("(NEEDED) [libc.so.6]\n(SONAME) [libarenite.so]\n"
+               "(FLAGS) STATIC_TLS\n(FLAGS_1) NOW NODELETE\n")
     cases = [
         (complain_exports, ({"a", "b"}, {"a"}), ({"a"}, {"a"})),
         (complain_exports, ({"a"}, {"a", "b"}), (set(), set())),
@@ -112,6 +114,7 @@ def self_test():
         (complain_prefixed, ({"malloc"},), ({"arenite_malloc"},)),
         (complain_dynamic, (dynamic + "(NEEDED) [libm.so.6]\n",), (dynamic,)),
         (complain_dynamic, (dynamic.replace("NODELETE", ""),), (dynamic,)),
+        (complain_dynamic, (dynamic.replace("STATIC_TLS", ""),), (dynamic,)),
         (complain_dynamic, (dynamic + "(SYMBOLIC)\n",), (dynamic,)),
         (complain_sizes, (BSS_MAX_BYTES + 1, 8), (BSS_MAX_BYTES, 8)),
         (complain_sizes, (0, TLS_MAX_BYTES + 1), (0, 8)),
