@@ -1,7 +1,7 @@
 # lib.sh - runs programs while kernel calls of the library fail; sourced, not run.
 # ARENITE_TEST_FAULTS sets how many runs with failures a test makes for each program (it spreads
-# them over all calls), ARENITE_TEST_SEED where it begins, ARENITE_TEST_ERRNO the error number (12,
-# ENOMEM).
+# them over all calls), ARENITE_TEST_SEED where it begins, ARENITE_TEST_ERRNO the error number (in
+# turn ENOMEM, EAGAIN, EINVAL and EPERM: what kernels answer that are short, old or strict).
 . "$(dirname "$0")/../programs/lib.sh"
 
 inject=$ARENITE_BUILD/tests/fault/inject
@@ -9,6 +9,7 @@ seed=${ARENITE_TEST_SEED:-$RANDOM}
 echo "ARENITE_TEST_SEED=$seed"
 runs=0
 injected=0
+errors_in_turn=(12 11 22 1)
 
 # under_faults PLAN CMD...: runs CMD on the library with the plan's failures. Sets status, calls.
 under_faults() {
@@ -18,7 +19,8 @@ under_faults() {
     # The plan is several words.
     # shellcheck disable=SC2086
     ARENITE_TEST_INJECT_PRELOAD=$library timeout 400 "$inject" -r report \
-        -e "${ARENITE_TEST_ERRNO:-12}" $plan "$@" >output 2>errors </dev/null || status=$?
+        -e "${ARENITE_TEST_ERRNO:-${errors_in_turn[runs % 4]}}" $plan "$@" \
+        >output 2>errors </dev/null || status=$?
     [ "$status" -ne 77 ] || skip "$(tail -1 output)"
     calls=$(sed 's/calls=\([0-9]*\) .*/\1/' report)
     injected=$((injected + $(sed 's/.*injected=//' report)))
