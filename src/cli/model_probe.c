@@ -6,6 +6,7 @@
 #include "cli/model_kernel.h"
 #include "cli/text.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,6 +128,12 @@ static bool judge_guard(const struct model_state *state, struct personality *per
     return state->error == 0 && state->view_count == 1;
 }
 
+static bool judge_collapse(const struct model_state *state, struct personality *personality) {
+    uint64_t huge_kb = state_sum(state).ahp_kb;
+    personality->collapse_needs_page = huge_kb == 0;
+    return state->error == (huge_kb == 0 ? EINVAL : 0);
+}
+
 static bool judge_hint_kept(const struct model_state *state, struct personality *personality) {
     (void)personality;
     return state->error == 0 && (state->result & (((vaddr)1 << 30) - 1)) == 767 * MODEL_PAGE_BYTES;
@@ -163,6 +170,9 @@ static const struct probe probes[] = {
      judge_fault_around},
     {"guard pages", "MADV_GUARD_INSTALL works and splits nothing",
      "mmap A 4p rw- fixed at W\nmadvise A+1p 1p guard_install\n", judge_guard},
+    {"MADV_COLLAPSE of pages that were read only", "2 MiB, or refused",
+     "mmap A 4M rw- fixed at W\nwrite A 1p\nread A+2M 1p\nmadvise A+2M 2M collapse\n",
+     judge_collapse},
     {"stack guard gap, a hint 256 pages below", "honoured",
      "mmap A 1p rw- growsdown fixed at W+4M\nmmap B 1p rw- at W+767p\n", judge_hint_kept},
     {"stack guard gap, a hint 255 pages below", "not honoured",

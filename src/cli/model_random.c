@@ -20,6 +20,7 @@ struct generator {
     bool big;
     bool forks;
     bool files;
+    bool shares;       /* shared anonymous memory */
     bool runs_threads; /* then no mapping is placed by the kernel: a stack could lie in its hole */
     unsigned threads;  /* begun; each has a name of its own */
     unsigned joined;
@@ -112,8 +113,8 @@ static const char *random_access(struct generator *generator) {
 }
 
 static void put_mmap(struct generator *generator) {
-    static const char *const rare[] = {" noreserve", " stack", " populate", " noreserve",
-                                       " locked"};
+    static const char *const rare[] = {" noreserve", " stack",  " populate",
+                                       " noreserve", " locked", " growsdown"};
     const char *flag = one_in(generator, 6) ? CHOOSE(generator, rare) : "";
     if (generator->files && one_in(generator, 3)) {
         fprintf(generator->text,
@@ -121,6 +122,9 @@ static void put_mmap(struct generator *generator) {
                 random_length(generator), random_access(generator), below(generator, 32),
                 random_page(generator));
         return;
+    }
+    if (generator->shares && one_in(generator, 4)) {
+        flag = one_in(generator, 4) ? " shared populate" : " shared";
     }
     if (one_in(generator, 6) && generator->names < NAMES_MAX &&
         !generator->runs_threads) { /* at a hint, or nowhere said */
@@ -146,12 +150,13 @@ static void put_mprotect(struct generator *generator) {
 static void put_madvise(struct generator *generator) {
     static const char *const common[] = {"dontneed", "dontneed", "free", "hugepage", "nohugepage"};
     static const char *const rare[] = {
-        "pageout", /* of files it depends on the folios of the cache */
-        "populate_read", "populate_write", "random",       "sequential", "normal",
-        "dontfork",      "dofork",         "wipeonfork",   "keeponfork", "dontdump",
-        "dodump",        "guard_install",  "guard_remove", "cold",       "willneed"};
+        "collapse", /* first what depends on the folios of the cache, for files and shared memory */
+        "pageout",    "remove",   "populate_read",  "populate_write", "random",
+        "sequential", "normal",   "dontfork",       "dofork",         "wipeonfork",
+        "keeponfork", "dontdump", "dodump",         "guard_install",  "guard_remove",
+        "cold",       "willneed", "dontneed_locked"};
     put_range(generator, "madvise");
-    size_t skipped = generator->files;
+    size_t skipped = generator->files ? 3 : generator->shares ? 1 : 0;
     size_t rares = sizeof rare / sizeof rare[0] - skipped;
     fprintf(generator->text, " %s",
             one_in(generator, 3) ? choose(generator, rare + skipped, rares)
@@ -206,7 +211,7 @@ static void put_thread(struct generator *generator) {
 
 /* The stack; or a limit, which threads' stacks would meet in the library's way. */
 static void put_rare(struct generator *generator) {
-    static const char *const limits[] = {"as", "data", "stack"};
+    static const char *const limits[] = {"as", "data", "stack", "memlock"};
     if (generator->runs_threads || one_in(generator, 2)) {
         fprintf(generator->text, "stack %" PRIu64 "p", random_length(generator));
     } else {
@@ -257,6 +262,7 @@ char *random_script(uint64_t seed, uint64_t number, uint64_t ops) {
     generator.forks = one_in(&generator, 3);
     generator.runs_threads = !generator.forks && one_in(&generator, 3);
     generator.files = one_in(&generator, 3);
+    generator.shares = one_in(&generator, 3);
     if (generator.files) {
         fprintf(generator.text, "file F %" PRIu64 "p\n", 16 + below(&generator, 300));
     }

@@ -86,9 +86,11 @@ static bool is_in_window(const struct scene *scene, vaddr start, vaddr end) {
     return overlaps(start, end, scene->window, scene->window_bytes);
 }
 
-static bool is_heap(const struct scene *scene, vaddr start) {
+/* The window lies above the heap, or, bottom-up, below it. */
+static bool is_heap(const struct scene *scene, vaddr start, vaddr end) {
+    bool before_window = scene->window < scene->break_start || end <= scene->window;
     return start >= scene->break_start && start < scene->break_start + ((vaddr)1 << 39) &&
-           start < scene->window;
+           before_window;
 }
 
 static bool is_stack(const struct scene *scene, vaddr end) {
@@ -98,7 +100,7 @@ static bool is_stack(const struct scene *scene, vaddr end) {
 bool bindings_list(const struct bindings *bindings, vaddr start, vaddr end) {
     const struct scene *scene = bindings->scene;
     return is_in_window(scene, start, end) || find_owner(bindings, start, end) >= 0 ||
-           (bindings->heap_used && is_heap(scene, start) && end <= scene->window) ||
+           (bindings->heap_used && is_heap(scene, start, end)) ||
            (bindings->stack_used && is_stack(scene, end));
 }
 

@@ -1,5 +1,6 @@
 /* advise.c - madvise.
  * Layer: model (includes base and the buddy core). */
+#include "model/file.h"
 #include "model/mm_internal.h"
 
 struct part {
@@ -158,6 +159,20 @@ static int advise_pageout(const struct part *part) {
     return error;
 }
 
+/* Of shared mappings only: what lies under a private one is not this process's to take away. */
+static int advise_remove(const struct part *part) {
+    const struct vma *vma = part->vma;
+    if ((vma->flags & VMF_LOCKED) != 0 || vma_is_anonymous(vma)) {
+        return -EINVAL;
+    }
+    if ((vma->flags & VMF_SHARED) == 0) {
+        return -EACCES;
+    }
+    uint64_t first = vma->pgoff + pages_of(part->start - vma->start);
+    return file_punch(part->mm->machine, vma->file, first,
+                      first + pages_of(part->end - part->start));
+}
+
 /* ---- guard pages --------------------------------------------------------------------------- */
 
 static int guard_install(const struct part *part) {
@@ -222,7 +237,7 @@ static int advise_part(const struct part *part) {
     case ADVICE_COLLAPSE:
         return mm_collapse(part->mm, part->vma, part->start, part->end);
     case ADVICE_REMOVE:
-        return -EINVAL;
+        return advise_remove(part);
     default:
         return 0; /* WILLNEED: nothing to read ahead */
     }

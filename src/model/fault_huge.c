@@ -72,16 +72,15 @@ bool do_huge_pmd_wp_page(struct fault *fault) {
 
 /* ---- MADV_COLLAPSE ------------------------------------------------------------------------- */
 
-static bool can_collapse(const struct table *table) {
-    bool writable = false;
+/* Kernels before 6.18 want a page that was written to in the block itself. */
+static bool can_collapse(const struct mm *mm, const struct vma *vma, const struct table *table) {
+    bool suits = vma->anon != 0;
+    bool written = !mm->machine->personality.collapse_needs_page;
     for (size_t i = 0; i < TABLE_ENTRIES; i++) {
-        page_entry entry = table->entry[i];
-        if ((entry & PTE_GUARD) != 0) {
-            return false;
-        }
-        writable |= (entry & PTE_ANON) != 0;
+        suits &= (table->entry[i] & PTE_GUARD) == 0;
+        written |= (table->entry[i] & PTE_ANON) != 0;
     }
-    return writable;
+    return suits && written;
 }
 
 static void copy_written(struct mm *mm, page_entry from, struct pfn to) {
@@ -115,7 +114,7 @@ static int collapse_block(struct mm *mm, struct vma *vma, vaddr start) {
     if (!swap_block_in(mm, vma, start, table)) {
         return -ENOMEM;
     }
-    if (!can_collapse(table)) {
+    if (!can_collapse(mm, vma, table)) {
         return -EINVAL;
     }
     struct fault fault = {.mm = mm, .vma = vma, .address = start, .write = true};

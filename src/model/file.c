@@ -64,7 +64,7 @@ page_entry *file_entry(const struct model_file *file, uint64_t page) {
     return tables_find_entry(&file->cache, page << MODEL_PAGE_SHIFT);
 }
 
-static page_entry *make_entry(struct model_file *file, uint64_t page) {
+page_entry *file_make_entry(struct model_file *file, uint64_t page) {
     vaddr offset = page << MODEL_PAGE_SHIFT;
     page_entry *pmd = tables_make_pmd(&file->cache, offset);
     return pmd == NULL ? NULL : pte_alloc(&file->cache, pmd, offset);
@@ -90,7 +90,7 @@ static bool take_page(struct mm *mm, struct model_file *file, uint64_t page, pag
 /* Reads what of [first, end) is on disk; it is no error when memory is short. */
 static void read_pages(struct mm *mm, struct model_file *file, uint64_t first, uint64_t end) {
     for (uint64_t at = first; at < end && at < file->length_pages; at++) {
-        page_entry *entry = make_entry(file, at);
+        page_entry *entry = file_make_entry(file, at);
         bool short_of_memory = entry == NULL || frames_are_low(&mm->machine->frames);
         if (short_of_memory || (is_on_disk(file, *entry) && !take_page(mm, file, at, entry))) {
             return;
@@ -132,7 +132,7 @@ static bool swap_in(struct mm *mm, page_entry *entry, struct frame_owner owner, 
 }
 
 struct pfn file_page(struct mm *mm, struct model_file *file, uint64_t page, bool *is_major) {
-    page_entry *entry = page < file->length_pages ? make_entry(file, page) : NULL;
+    page_entry *entry = page < file->length_pages ? file_make_entry(file, page) : NULL;
     if (entry == NULL) {
         return (struct pfn){0};
     }

@@ -36,6 +36,12 @@ struct pfn file_page(struct mm *mm, struct model_file *file, uint64_t page, bool
 /* Where the cache notes a page that it has or had. */
 page_entry *file_entry(const struct model_file *file, uint64_t page);
 
+/* The same, with room for it; NULL when there is no memory. */
+page_entry *file_make_entry(struct model_file *file, uint64_t page);
+
+/* Punches a hole of whole pages, [first, end) (punch.c); -ENOMEM. */
+int file_punch(struct machine *machine, struct model_file *file, uint64_t first, uint64_t end);
+
 /* Drops what is in the cache and mapped nowhere, as after posix_fadvise(DONTNEED). */
 void file_cool(struct machine *machine, struct model_file *file);
 

@@ -28,12 +28,13 @@ struct personality {
     unsigned mthp_orders;        /* bit k: 2^k pages at once where MADV_HUGEPAGE was given */
     enum overcommit_mode overcommit;
     enum thp_mode thp;
-    bool thp_alignment;   /* mappings of whole 2 MiB without a hint are aligned to 2 MiB */
-    bool stack_is_nohuge; /* MAP_STACK sets `nh` */
-    bool reclaims_tables; /* MADV_DONTNEED of a whole 2 MiB block frees its PTE table */
-    bool guard_flag;      /* a VMA with guard pages shows `gu` */
-    bool bits32;          /* a 32-bit process: 3 GiB or 4 GiB of addresses */
-    bool bottom_up;       /* the classic layout (ADDR_COMPAT_LAYOUT) */
+    bool thp_alignment;       /* mappings of whole 2 MiB without a hint are aligned to 2 MiB */
+    bool stack_is_nohuge;     /* MAP_STACK sets `nh` */
+    bool reclaims_tables;     /* MADV_DONTNEED of a whole 2 MiB block frees its PTE table */
+    bool guard_flag;          /* a VMA with guard pages shows `gu` */
+    bool collapse_needs_page; /* MADV_COLLAPSE makes no block huge in which nothing was written */
+    bool bits32;              /* a 32-bit process: 3 GiB or 4 GiB of addresses */
+    bool bottom_up;           /* the classic layout (ADDR_COMPAT_LAYOUT) */
 };
 
 /* The record of the reference kernel with so much memory. */

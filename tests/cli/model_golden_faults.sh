@@ -205,6 +205,51 @@ madvise A+2M 1M populate_write
 expect minflt 1
 expect ahp_kb 4096
 END
+golden collapsed_unwritten <<'END'
+mmap A 6M rw- fixed at W
+read A+2M 4p
+madvise A+2M 2M collapse
+expect errno EINVAL
+write A 1p
+madvise A+2M 2M collapse
+expect errno 0
+expect minflt 0
+expect ahp_kb 2048
+expect rss_kb 2052
+madvise A+4M 2M collapse
+expect errno EINVAL
+END
+golden punched <<'END'
+mmap A 32p rw- shared fixed at W
+write A 32p
+madvise A+4p 8p remove
+expect errno 0
+expect rss_kb 96
+read A 32p
+expect minflt 8
+fork
+in child
+read A 32p
+expect rss_kb 128
+in parent
+madvise A 32p remove
+expect rss_kb 0
+in child
+write A 1p
+expect minflt 1
+expect rss_kb 4
+in parent
+mlock A 4p
+madvise A 8p remove
+expect errno EINVAL
+file F 8p
+mmap B 8p rw- file=F fixed at W+64p
+madvise B 8p remove
+expect errno EACCES
+mmap C 8p rw- fixed at W+128p
+madvise C 8p remove
+expect errno EINVAL
+END
 golden paged_out <<'END'
 mmap A 64p rw- fixed at W
 write A 64p

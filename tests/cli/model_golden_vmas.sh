@@ -271,3 +271,14 @@ expect errno ENOMEM
 mmap F 4K --- fixed at W+6M
 expect errno 0
 END
+
+# The heap lies above the window there, and is listed all the same.
+golden heap_bottom_up --layout bottomup <<'END'
+brk +64K
+expect vmas 1
+brk +2M
+expect vmas 1
+brk -2M
+mmap A 4p rw-
+expect vmas 2
+END
