@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 const char model_help[] =
@@ -133,6 +135,22 @@ void model_say_bad_line(const struct script *script, const char *path) {
     say("%s:%u: %s", path, script->bad_line, script->complaint);
 }
 
+/* Whether we may lock more than the limit says: what the kernel grants with a limit of nothing. */
+static void ask_for_locked(struct personality *personality) {
+    static const char page[1] = {0};
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0) {
+        return;
+    }
+    personality->locked_limit_bytes = limit.rlim_cur == RLIM_INFINITY ? LIMIT_NONE : limit.rlim_cur;
+    const struct rlimit nothing = {0, limit.rlim_max};
+    if (setrlimit(RLIMIT_MEMLOCK, &nothing) == 0) {
+        personality->may_exceed_locked = mlock(page, sizeof page) == 0;
+        munlock(page, sizeof page);
+        setrlimit(RLIMIT_MEMLOCK, &limit);
+    }
+}
+
 struct personality model_personality(const struct model_options *options) {
     long pages = sysconf(_SC_PHYS_PAGES);
     uint64_t ram_pages = pages > 0 ? (uint64_t)pages : 1 << 20;
@@ -141,6 +159,7 @@ struct personality model_personality(const struct model_options *options) {
     personality.swap_pages = options->swap_bytes >> MODEL_PAGE_SHIFT;
     personality.bottom_up = options->bottom_up;
     personality.bits32 = options->bits32;
+    ask_for_locked(&personality);
     return personality;
 }
 

@@ -53,10 +53,12 @@ static void leave_machine(const struct mm *mm) {
 }
 
 int mm_init(struct mm *mm, struct machine *machine, const struct mm_layout *layout) {
+    const struct personality *personality = &machine->personality;
     *mm = (struct mm){
         .machine = machine,
         .layout = *layout,
-        .limits = {LIMIT_NONE, LIMIT_NONE, 8 << 20, 8 << 20, true},
+        .limits = {LIMIT_NONE, LIMIT_NONE, 8 << 20, personality->locked_limit_bytes,
+                   personality->may_exceed_locked},
         .break_end = layout->start_break,
     };
     mm->pid = ++machine->pids;
@@ -67,7 +69,7 @@ int mm_init(struct mm *mm, struct machine *machine, const struct mm_layout *layo
     } else {
         vma_index_init_rbtree(&mm->index);
     }
-    int error = tables_init(&mm->tables, &machine->kmem, machine->personality.table_levels);
+    int error = tables_init(&mm->tables, &machine->kmem, personality->table_levels);
     if (error < 0) {
         leave_machine(mm);
     }

@@ -23,6 +23,7 @@ struct personality {
     uint64_t stack_gap_pages;    /* kept free below a growing stack */
     uint64_t fault_around_pages; /* mapped at one read fault of a cached file */
     uint64_t min_address;        /* vm.mmap_min_addr */
+    uint64_t locked_limit_bytes; /* RLIMIT_MEMLOCK of a new process */
     unsigned overcommit_ratio;   /* percent of RAM, for OVERCOMMIT_NEVER */
     unsigned table_levels;       /* 4; 5 is an extrapolation */
     unsigned mthp_orders;        /* bit k: 2^k pages at once where MADV_HUGEPAGE was given */
@@ -33,6 +34,7 @@ struct personality {
     bool reclaims_tables;     /* MADV_DONTNEED of a whole 2 MiB block frees its PTE table */
     bool guard_flag;          /* a VMA with guard pages shows `gu` */
     bool collapse_needs_page; /* MADV_COLLAPSE makes no block huge in which nothing was written */
+    bool may_exceed_locked;   /* CAP_IPC_LOCK */
     bool bits32;              /* a 32-bit process: 3 GiB or 4 GiB of addresses */
     bool bottom_up;           /* the classic layout (ADDR_COMPAT_LAYOUT) */
 };

@@ -20,6 +20,7 @@ struct personality personality_default(uint64_t ram_pages) {
         .stack_gap_pages = 256,
         .fault_around_pages = 16,
         .min_address = 65536,
+        .locked_limit_bytes = 8 << 20,
         .overcommit_ratio = 50,
         .table_levels = 4,
         .overcommit = OVERCOMMIT_GUESS,
@@ -28,5 +29,6 @@ struct personality personality_default(uint64_t ram_pages) {
         .stack_is_nohuge = true,
         .reclaims_tables = true,
         .guard_flag = true,
+        .may_exceed_locked = true,
     };
 }

@@ -282,3 +282,32 @@ brk -2M
 mmap A 4p rw-
 expect vmas 2
 END
+
+# Without CAP_IPC_LOCK the limit on locked memory holds; who has it has it taken away.
+cat >"$work/unprivileged" <<SCRIPT
+#!/bin/sh
+exec setpriv --bounding-set=-ipc_lock "$arenite" "\$@"
+SCRIPT
+chmod +x "$work/unprivileged"
+if [ "$(id -u)" -eq 0 ] && setpriv --bounding-set=-ipc_lock true 2>/dev/null; then
+    arenite=$work/unprivileged
+fi
+if [ "$(id -u)" -ne 0 ] || [ "$arenite" = "$work/unprivileged" ]; then
+    golden locked_limit <<'SCRIPT'
+rlimit memlock 8p
+mmap A 16p rw- fixed at W
+mlock A 8p
+expect errno 0
+mlock A 9p
+expect errno ENOMEM
+mmap B 1p rw- locked fixed at W+100p
+expect errno EAGAIN
+munlock A 16p
+mmap B 8p rw- locked fixed at W+100p
+mremap B 8p 9p maymove
+expect errno EAGAIN
+rlimit memlock 0
+mlock A 1p
+expect errno EPERM
+SCRIPT
+fi
