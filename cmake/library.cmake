@@ -8,16 +8,6 @@ foreach(layer IN LISTS ARENITE_LIBRARY_LAYERS)
     list(APPEND ARENITE_LIBRARY_SOURCES ${layer_sources})
 endforeach()
 
-# What only reports, audits and settings call comes last and small: the kernel maps a file's pages
-# in runs of 64 KiB, and most processes never need these.
-set(ARENITE_RARE_SOURCES ${ARENITE_LIBRARY_SOURCES})
-list(FILTER ARENITE_RARE_SOURCES INCLUDE REGEX
-    "/(cgroup|format|[a-z_]*audit[a-z_]*|ledger|mall[a-z]+_?(opt|info|stats)|option_[a-z]+|stat[a-z_]+|describe|foreign|walk[a-z_]*)\\.c$")
-list(REMOVE_ITEM ARENITE_LIBRARY_SOURCES ${ARENITE_RARE_SOURCES})
-list(APPEND ARENITE_LIBRARY_SOURCES ${ARENITE_RARE_SOURCES})
-set_source_files_properties(${ARENITE_RARE_SOURCES} PROPERTIES COMPILE_OPTIONS
-    $<$<CONFIG:Release>:-Os>)
-
 # Objects of one flavour: arenite_objects(shared ARENITE_SHARED=1)
 function(arenite_objects flavour definition)
     add_library(arenite_${flavour}_objects OBJECT EXCLUDE_FROM_ALL ${ARENITE_LIBRARY_SOURCES})
@@ -61,8 +51,10 @@ if(ARENITE_LIBRARY_SOURCES AND ARENITE_PRODUCTS)
     add_library(arenite_shared SHARED)
     target_link_libraries(arenite_shared PRIVATE arenite_shared_objects)
     set_target_properties(arenite_shared PROPERTIES OUTPUT_NAME arenite LINKER_LANGUAGE C)
-    target_link_options(arenite_shared PRIVATE
-        -Wl,-z,nodelete -Wl,-z,relro -Wl,-z,now -Wl,--no-undefined -Wl,--exclude-libs,ALL)
+    set(link_options -Wl,-z,nodelete -Wl,-z,relro -Wl,-z,now -Wl,--no-undefined
+        -Wl,--exclude-libs,ALL)
+    target_link_options(arenite_shared PRIVATE ${link_options})
+    arenite_put_in_order(arenite_shared arenite_shared_objects ${link_options})
 
     arenite_archive(arenite_static libarenite.a arenite_static_objects)
     arenite_archive(prefixed libarenite-prefixed.a arenite_prefixed_objects)
