@@ -21,9 +21,9 @@ static const char *kind_of(const struct guard_place *place, const void *address)
 }
 
 static const char *by_what(enum os_access access) {
-    static const char *const words[] = {[OS_ACCESS_UNKNOWN] = "",
-                                        [OS_ACCESS_READ] = " by a read",
-                                        [OS_ACCESS_WRITE] = " by a write"};
+    static const char words[][12] = {[OS_ACCESS_UNKNOWN] = "",
+                                     [OS_ACCESS_READ] = " by a read",
+                                     [OS_ACCESS_WRITE] = " by a write"};
     return words[access];
 }
 

@@ -76,7 +76,7 @@ EXPORT size_t arenite_option_get(const char *name, char *buffer, size_t size) {
 }
 
 static const char *place_of(enum option_id id) {
-    static const char *const places[] = {
+    static const char places[][20] = {
         [ARENITE_OPTION_DEFAULT] = "default",
         [ARENITE_OPTION_PROFILE] = "profile",
         [ARENITE_OPTION_TUNABLE] = "GLIBC_TUNABLES",

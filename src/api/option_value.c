@@ -33,11 +33,11 @@ struct text text_cut(struct text *rest, char separator) {
 
 /* What a suffix multiplies by; without one a number is in the option's unit. */
 struct suffix {
-    const char *text;
-    uint64_t factor;
+    char text[4];
+    uint64_t factor; /* 0: nobody knows the suffix */
 };
 
-static const struct suffix plain_suffixes[] = {{"", 1}, {NULL, 0}};
+static const struct suffix plain_suffixes[] = {{"", 1}, {"", 0}};
 
 static const struct suffix size_suffixes[] = {
     {"", 1},
@@ -45,11 +45,11 @@ static const struct suffix size_suffixes[] = {
     {"M", UINT64_C(1) << 20},
     {"G", UINT64_C(1) << 30},
     {"T", UINT64_C(1) << 40},
-    {NULL, 0},
+    {"", 0},
 };
 
 static const struct suffix time_suffixes[] = {
-    {"", 1}, {"ms", 1}, {"s", 1000}, {"min", 60000}, {NULL, 0},
+    {"", 1}, {"ms", 1}, {"s", 1000}, {"min", 60000}, {"", 0},
 };
 
 static const struct suffix *suffixes_of(enum option_type type) {
@@ -67,9 +67,8 @@ static bool equals_ignoring_case(struct text text, const char *string) {
     return i == text.length && string[i] == '\0';
 }
 
-/* 0: nobody knows the suffix. */
 static uint64_t factor_of(const struct suffix *suffixes, struct text text) {
-    while (suffixes->text != NULL && !equals_ignoring_case(text, suffixes->text)) {
+    while (suffixes->factor != 0 && !equals_ignoring_case(text, suffixes->text)) {
         suffixes++;
     }
     return suffixes->factor;
@@ -271,7 +270,7 @@ size_t option_print_allowed(const struct option *option, char *buffer, size_t si
 }
 
 const char *option_type_name(enum option_type type) {
-    static const char *const names[] = {"number", "size",   "duration", "flag",
-                                        "word",   "budget", "share"};
+    static const char names[][12] = {"number", "size",   "duration", "flag",
+                                     "word",   "budget", "share"};
     return names[type];
 }

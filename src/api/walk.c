@@ -10,8 +10,9 @@
 #define ROWS_MAX 1024u
 #define FLAG_BITS UINT64_C(7)
 
+/* The names of these tables lie in them: a pointer to each would be relocated in every process. */
 static const struct layout_name {
-    const char *type, *field;
+    char type[ARENITE_NAME_BYTES], field[ARENITE_NAME_BYTES];
 } layout_names[LAYOUT_COUNT] = {
 #define LAYOUT_TYPE(id, type) [LAYOUT_##id] = {#type, ""},
 #define LAYOUT_FIELD(id, type, field) [LAYOUT_##id] = {#type, #field},
@@ -19,7 +20,7 @@ static const struct layout_name {
 #include "api/layout.def"
 };
 
-static const char *const root_names[WALK_ROOT_COUNT] = {
+static const char root_names[WALK_ROOT_COUNT][ARENITE_NAME_BYTES] = {
     [WALK_ROOT_MAIN_ARENA] = "main_arena",
     [WALK_ROOT_MAPPED_TABLE] = "mapped_blocks",
     [WALK_ROOT_MAPPED_TOTALS] = "mapped_counts",
