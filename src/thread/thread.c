@@ -31,11 +31,7 @@ struct thread thread_none = {
     .inbox = REMOTE_CLOSED,
     .view = &thread_none,
 };
-struct thread thread_gone = {
-    .inbox = REMOTE_CLOSED,
-    .view = &thread_none,
-    .has_lists = true,
-};
+struct thread thread_gone;
 THREAD_LOCAL struct thread *thread_current = &thread_none;
 THREAD_LOCAL struct thread *thread_own = &thread_none;
 void (*thread_listener)(enum thread_event event, void *memory, size_t bytes);
@@ -195,11 +191,25 @@ static void close_lists(struct thread *thread) {
     }
 }
 
+/* What thread_gone says is written by the thread that ends first: from the beginning, it would be
+ * two pages of .data in every process. Every thread takes the lock before it is gone. */
+static void become_gone(void) {
+    lock_take(&list_lock, LOCK_RANK_THREAD_LIST);
+    if (thread_gone.view == NULL) {
+        thread_gone.inbox = REMOTE_CLOSED;
+        thread_gone.has_lists = true;
+        compiler_fence();
+        thread_gone.view = &thread_none;
+    }
+    lock_drop(&list_lock, LOCK_RANK_THREAD_LIST);
+    thread_own = &thread_gone;
+}
+
 void thread_detach(struct thread *thread) {
     struct operation operation;
     operation_enter(&operation);
     if (thread == thread_own) {
-        thread_own = &thread_gone;
+        become_gone();
     }
     quarantine_flush(thread);
     remote_close(thread);
