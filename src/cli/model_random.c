@@ -150,13 +150,13 @@ static void put_mprotect(struct generator *generator) {
 static void put_madvise(struct generator *generator) {
     static const char *const common[] = {"dontneed", "dontneed", "free", "hugepage", "nohugepage"};
     static const char *const rare[] = {
-        "collapse", /* first what depends on the folios of the cache, for files and shared memory */
+        "collapse", /* of shared memory there is no huge page in the model */
         "pageout",    "remove",   "populate_read",  "populate_write", "random",
         "sequential", "normal",   "dontfork",       "dofork",         "wipeonfork",
         "keeponfork", "dontdump", "dodump",         "guard_install",  "guard_remove",
         "cold",       "willneed", "dontneed_locked"};
     put_range(generator, "madvise");
-    size_t skipped = generator->files ? 3 : generator->shares ? 1 : 0;
+    size_t skipped = generator->shares ? 1 : 0;
     size_t rares = sizeof rare / sizeof rare[0] - skipped;
     fprintf(generator->text, " %s",
             one_in(generator, 3) ? choose(generator, rare + skipped, rares)

@@ -70,28 +70,30 @@ static void print_memory(const struct machine *machine) {
 
 /* ---- what of it is not exact --------------------------------------------------------------- */
 
-static bool has_verb(const struct script *script, enum script_verb verb) {
+static bool is_shared(const struct script_op *op) {
+    return op->verb == SCRIPT_MMAP && (op->flags & MAP_REQUEST_SHARED) != 0;
+}
+
+/* Shared mappings of files. */
+static bool depends_on_folios(const struct script *script) {
     for (size_t i = 0; i < script->op_count; i++) {
-        if (script->ops[i].verb == verb) {
+        if (is_shared(&script->ops[i]) && script->ops[i].file >= 0) {
             return true;
         }
     }
     return false;
 }
 
-/* Shared mappings of files, and the pages of files that are paged out. */
-static bool depends_on_folios(const struct script *script) {
+/* Shared memory, and MADV_COLLAPSE, perhaps of it. */
+static bool collapses_shared(const struct script *script) {
+    bool shared = false;
+    bool collapses = false;
     for (size_t i = 0; i < script->op_count; i++) {
         const struct script_op *op = &script->ops[i];
-        bool shares =
-            op->verb == SCRIPT_MMAP && op->file >= 0 && (op->flags & MAP_REQUEST_SHARED) != 0;
-        bool pages_out = op->verb == SCRIPT_MADVISE && op->advice == ADVICE_PAGEOUT &&
-                         has_verb(script, SCRIPT_FILE);
-        if (shares || pages_out) {
-            return true;
-        }
+        shared |= is_shared(op) && op->file < 0;
+        collapses |= op->verb == SCRIPT_MADVISE && op->advice == ADVICE_COLLAPSE;
     }
-    return false;
+    return shared && collapses;
 }
 
 /* Says under people's output which of its figures are estimates or extrapolations. */
@@ -101,8 +103,12 @@ static void print_labels(const struct script *script, const struct model_options
                "estimates; the sum of the faults is not.\n");
     }
     if (depends_on_folios(script)) {
-        printf("note: faults in shared mappings of files, and pages of files that are paged out, "
-               "depend on the page cache's folios: estimates.\n");
+        printf("note: faults in shared mappings of files depend on the page cache's folios: "
+               "estimates.\n");
+    }
+    if (collapses_shared(script)) {
+        printf("note: the kernel can make huge pages of shared memory by MADV_COLLAPSE; the model "
+               "makes none there.\n");
     }
     if (options->bits32) {
         printf("note: a 32-bit process was not compared with a kernel: an extrapolation.\n");

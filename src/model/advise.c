@@ -134,6 +134,13 @@ static void page_out(struct mm *mm, page_entry *entry) {
     }
 }
 
+/* Copies that a private mapping of a file wrote to. */
+static void page_out_copy(struct mm *mm, page_entry *entry) {
+    if ((*entry & PTE_ANON) != 0) {
+        page_out(mm, entry);
+    }
+}
+
 /* Without a slot for it: a huge page is split before that turns out. What MADV_FREE gave up and
  * nobody wrote to needs none. */
 static void page_out_lazy(struct mm *mm, page_entry *entry) {
@@ -152,9 +159,14 @@ static void page_out_lazy(struct mm *mm, page_entry *entry) {
 static int advise_pageout(const struct part *part) {
     const struct swap *swap = &part->mm->machine->ram.swap;
     bool stays = vma_is_anonymous(part->vma) && swap_free_slots(swap) == 0;
+    const struct model_file *file = part->vma->file;
+    bool is_cached = file != NULL && !file->is_shared_memory && !file->is_cold;
     int error = advise_cold(part);
+    if (error == 0 && is_cached) {
+        mm_page_out_file(part->mm, part->vma, part->start, part->end);
+    }
     if (error == 0) {
-        visit_pages(part, stays ? page_out_lazy : page_out);
+        visit_pages(part, is_cached ? page_out_copy : stays ? page_out_lazy : page_out);
     }
     return error;
 }

@@ -73,8 +73,8 @@ bool do_huge_pmd_wp_page(struct fault *fault) {
 /* ---- MADV_COLLAPSE ------------------------------------------------------------------------- */
 
 /* Kernels before 6.18 want a page that was written to in the block itself. */
-static bool can_collapse(const struct mm *mm, const struct vma *vma, const struct table *table) {
-    bool suits = vma->anon != 0;
+static bool can_collapse(const struct mm *mm, const struct table *table) {
+    bool suits = true;
     bool written = !mm->machine->personality.collapse_needs_page;
     for (size_t i = 0; i < TABLE_ENTRIES; i++) {
         suits &= (table->entry[i] & PTE_GUARD) == 0;
@@ -114,7 +114,7 @@ static int collapse_block(struct mm *mm, struct vma *vma, vaddr start) {
     if (!swap_block_in(mm, vma, start, table)) {
         return -ENOMEM;
     }
-    if (!can_collapse(mm, vma, table)) {
+    if (!can_collapse(mm, table)) {
         return -EINVAL;
     }
     struct fault fault = {.mm = mm, .vma = vma, .address = start, .write = true};
@@ -133,12 +133,13 @@ static int collapse_block(struct mm *mm, struct vma *vma, vaddr start) {
     return 0;
 }
 
+/* A range that ends before the first block begins is an error; one that ends just there is not. */
 int mm_collapse(struct mm *mm, struct vma *vma, vaddr start, vaddr end) {
     vaddr first = block_start(start + PMD_BYTES - 1);
     vaddr lowest = block_start(vma->start + PMD_BYTES - 1);
-    bool suits = vma_is_anonymous(vma) && (vma->flags & VMF_NOHUGEPAGE) == 0 &&
+    bool suits = vma_is_anonymous(vma) && vma->anon != 0 && (vma->flags & VMF_NOHUGEPAGE) == 0 &&
                  lowest + PMD_BYTES <= vma->end;
-    if (!suits) {
+    if (!suits || block_start(end) < first) {
         return -EINVAL;
     }
     int error = 0;

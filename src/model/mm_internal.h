@@ -106,6 +106,7 @@ bool oom_kill(struct machine *machine);
 
 /* MADV_PAGEOUT, MADV_COLD and MADV_FREE of what one entry leads to; the end of mlock for it. */
 void mm_page_out(struct machine *machine, struct pfn frame);
+void mm_page_out_file(struct mm *mm, const struct vma *vma, vaddr start, vaddr end);
 void mm_deactivate(struct machine *machine, struct pfn frame);
 void mm_free_lazily(struct machine *machine, struct pfn frame);
 void mm_make_evictable(struct machine *machine, struct pfn frame);

@@ -218,6 +218,10 @@ expect ahp_kb 2048
 expect rss_kb 2052
 madvise A+4M 2M collapse
 expect errno EINVAL
+madvise A+5M 8K collapse
+expect errno EINVAL
+madvise A+3M 2M collapse
+expect errno 0
 END
 golden punched <<'END'
 mmap A 32p rw- shared fixed at W
@@ -265,6 +269,24 @@ write A 2p
 madvise A 8p pageout
 expect minflt 0
 write A 8p
+END
+golden file_paged_out <<'END'
+file F 100p
+mmap A 100p rw- file=F fixed at W
+read A 100p
+madvise A 100p pageout
+expect rss_kb 0
+read A 100p
+expect minflt 7
+madvise A+3p 40p pageout
+expect rss_kb 336
+write A+50p 1p
+madvise A+48p 16p pageout
+expect rss_kb 336
+mmap B 16p r-- file=F+80p fixed at W+200p
+read B 16p
+madvise A+80p 20p pageout
+expect rss_kb 384
 END
 golden recursion <<'END'
 rlimit stack 8M
