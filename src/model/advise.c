@@ -128,7 +128,9 @@ static int advise_cold(const struct part *part) {
 /* To swap, or out of the cache; what others map too stays. */
 static void page_out(struct mm *mm, page_entry *entry) {
     bool whole = (*entry & PTE_HUGE) != 0;
-    mm_split_folio_of(mm, entry); /* the parts of a whole one are visited next */
+    if ((*entry & PTE_PRESENT) != 0 && ram_is_huge(&mm->machine->ram, entry_frame(*entry))) {
+        mm_split_folio_of(mm, entry); /* the parts of a whole one are visited next */
+    }
     if (!whole && (*entry & (PTE_PRESENT | PTE_ZERO)) == PTE_PRESENT) {
         mm_page_out(mm->machine, entry_frame(*entry));
     }
@@ -149,9 +151,10 @@ static void page_out_lazy(struct mm *mm, page_entry *entry) {
     }
     const struct ram *ram = &mm->machine->ram;
     struct pfn frame = entry_frame(*entry);
-    if (ram_is_huge(ram, frame)) {
+    bool is_lazy = ram_has(ram, frame, FRAME_LAZY);
+    if (ram_is_huge(ram, frame) || (!is_lazy && ram_folio_of(ram, frame).pages > 1)) {
         mm_split_folio_of(mm, entry);
-    } else if (ram_has(ram, frame, FRAME_LAZY)) {
+    } else if (is_lazy) {
         mm_page_out(mm->machine, frame);
     }
 }

@@ -17,6 +17,11 @@
 
 /* ---- small anonymous pages ----------------------------------------------------------------- */
 
+static page_entry new_page_flags(const struct vma *vma) {
+    page_entry flags = PTE_PRESENT | PTE_ANON | PTE_EXCLUSIVE | PTE_ACCESSED;
+    return flags | ((vma->flags & VMF_WRITE) != 0 ? PTE_WRITE : 0);
+}
+
 /* Puts a fresh page of this process's own under an entry. */
 static bool map_new_page(struct fault *fault, page_entry *entry, vaddr address) {
     struct mm *mm = fault->mm;
@@ -24,9 +29,7 @@ static bool map_new_page(struct fault *fault, page_entry *entry, vaddr address) 
     if (frame.number == 0) {
         return false;
     }
-    page_entry flags = PTE_PRESENT | PTE_ANON | PTE_EXCLUSIVE | PTE_ACCESSED;
-    flags |= (fault->vma->flags & VMF_WRITE) != 0 ? PTE_WRITE : 0;
-    *entry = entry_of(frame, flags);
+    *entry = entry_of(frame, new_page_flags(fault->vma));
     mm->anon_pages++;
     return true;
 }
@@ -55,6 +58,25 @@ static unsigned largest_order(const struct fault *fault) {
     return 0;
 }
 
+/* False when there is no folio of that order: a single page serves as well. */
+static bool map_middle(struct fault *fault, unsigned order) {
+    struct mm *mm = fault->mm;
+    vaddr start = fault->address & ~((MODEL_PAGE_BYTES << order) - 1);
+    struct pfn head = mm_take_middle(mm, order, vma_owner_of(fault->vma, start));
+    if (head.number == 0) {
+        return false;
+    }
+    struct table *table = entry_table(*fault->pmd);
+    size_t first = table_index(start, MODEL_PAGE_SHIFT);
+    for (size_t i = 0; i < (size_t)1 << order; i++) {
+        ram_share(&mm->machine->ram, (struct pfn){head.number + i});
+        table->entry[first + i] =
+            entry_of((struct pfn){head.number + i}, new_page_flags(fault->vma));
+    }
+    mm->anon_pages += (uint64_t)1 << order;
+    return true;
+}
+
 enum fault_signal do_anonymous_page(struct fault *fault) {
     if (!fault->write) {
         *fault->pte = PTE_PRESENT | PTE_ZERO | PTE_ACCESSED;
@@ -62,16 +84,9 @@ enum fault_signal do_anonymous_page(struct fault *fault) {
     }
     vma_prepare_anon(fault->mm, fault->vma);
     unsigned order = largest_order(fault);
-    uint64_t bytes = MODEL_PAGE_BYTES << order;
-    struct table *table = entry_table(*fault->pmd);
-    vaddr start = fault->address & ~(vaddr)(bytes - 1);
-    for (vaddr at = start; at < start + bytes; at += MODEL_PAGE_BYTES) {
-        page_entry *entry = &table->entry[table_index(at, MODEL_PAGE_SHIFT)];
-        if (*entry == 0 && !map_new_page(fault, entry, at)) {
-            return FAULT_OOM;
-        }
-    }
-    return FAULT_NO_SIGNAL;
+    bool mapped =
+        (order > 0 && map_middle(fault, order)) || map_new_page(fault, fault->pte, fault->address);
+    return mapped ? FAULT_NO_SIGNAL : FAULT_OOM;
 }
 
 /* ---- write to a page that is not writable -------------------------------------------------- */
@@ -84,7 +99,7 @@ static bool may_reuse(const struct fault *fault) {
     if (!anon || (entry & PTE_EXCLUSIVE) != 0) {
         return anon;
     }
-    if (ram_is_huge(ram, frame)) {
+    if (ram_folio_of(ram, frame).pages > 1) {
         return mm_owns_folio(fault->mm, frame);
     }
     swap_slot slot = swap_slot_of(&ram->swap, frame);

@@ -1,4 +1,4 @@
-/* folio.c - huge folios that become single pages.
+/* folio.c - large folios that become single pages: of 2 MiB, and of the orders between.
  * Layer: model (includes base and the buddy core).
  *
  * A PMD entry that is split leaves the folio whole: 512 entries lead to it. The folio itself is
@@ -10,8 +10,9 @@
 
 typedef void visit_entry(struct mm *mm, vaddr address, page_entry *entry, void *context);
 
-/* Visits the small entries of the mm that lead to a huge folio: they can be anywhere. */
-static void visit_folio(struct mm *mm, struct pfn head, visit_entry *visit, void *context) {
+/* Visits the small entries of the mm that lead to a large folio: they can be anywhere. */
+static void visit_folio(struct mm *mm, const struct folio *folio, visit_entry *visit,
+                        void *context) {
     const struct vma *last = vma_index_last(&mm->index);
     page_entry *pmd;
     for (vaddr at = 0; (pmd = tables_find_pmd(&mm->tables, &at, last->end)) != NULL;
@@ -19,8 +20,8 @@ static void visit_folio(struct mm *mm, struct pfn head, visit_entry *visit, void
         struct table *table = entry_is_table(*pmd) ? entry_table(*pmd) : NULL;
         for (size_t i = 0; table != NULL && i < TABLE_ENTRIES; i++) {
             page_entry entry = table->entry[i];
-            uint64_t index = entry_frame(entry).number - head.number;
-            if ((entry & (PTE_PRESENT | PTE_ZERO)) == PTE_PRESENT && index < HUGE_PAGES) {
+            bool leads = (entry & (PTE_PRESENT | PTE_ZERO)) == PTE_PRESENT;
+            if (leads && ram_folio_has(&mm->machine->ram, folio, entry_frame(entry))) {
                 vaddr address = block_start(at) + ((vaddr)i << MODEL_PAGE_SHIFT);
                 visit(mm, address, &table->entry[i], context);
             }
@@ -44,10 +45,11 @@ static void count_entry(struct mm *mm, vaddr address, page_entry *entry, void *c
 
 bool mm_owns_folio(struct mm *mm, struct pfn frame) {
     const struct ram *ram = &mm->machine->ram;
-    uint32_t mappings = ram_mappings(ram, frame);
-    struct folio_count count = {.head = ram_head(ram, frame)};
+    const struct folio folio = ram_folio_of(ram, frame);
+    uint32_t mappings = ram_folio_mappings(ram, &folio);
+    struct folio_count count = {.head = folio.head};
     if (mappings > 1) {
-        visit_folio(mm, count.head, count_entry, &count);
+        visit_folio(mm, &folio, count_entry, &count);
     }
     return mappings > 1 && count.entries == mappings;
 }
@@ -63,46 +65,50 @@ static void give_way_to_zero(struct mm *mm, vaddr address, page_entry *entry, vo
 }
 
 /* False when another mm maps it too: it stays as it is. */
-static bool split_folio(struct mm *mm, struct pfn head) {
+static bool split_folio(struct mm *mm, struct pfn frame) {
     struct ram *ram = &mm->machine->ram;
-    struct folio_count count = {.head = head};
-    visit_folio(mm, head, count_entry, &count);
-    if (count.entries != ram_mappings(ram, head)) {
+    const struct folio folio = ram_folio_of(ram, frame);
+    struct folio_count count = {.head = folio.head};
+    visit_folio(mm, &folio, count_entry, &count);
+    if (count.entries != ram_folio_mappings(ram, &folio)) {
         return false;
     }
-    ram_split(ram, head, count.mapped);
-    visit_folio(mm, head, give_way_to_zero, NULL);
+    if (ram_is_huge(ram, frame)) {
+        ram_split(ram, folio.head, count.mapped);
+    }
+    visit_folio(mm, &folio, give_way_to_zero, NULL);
+    ram_part(ram, &folio);
     return true;
 }
 
 void mm_split_folio_of(struct mm *mm, page_entry *entry) {
     struct ram *ram = &mm->machine->ram;
     struct pfn frame = entry_frame(*entry);
-    bool leads = (*entry & PTE_PRESENT) != 0 && ram_is_huge(ram, frame);
+    bool leads = (*entry & PTE_PRESENT) != 0 && ram_folio_of(ram, frame).pages > 1;
     if (leads && (*entry & PTE_HUGE) != 0 && ram_mappings(ram, frame) == 1) {
         mm_split_pmd(mm, entry);
     }
     if (leads) {
-        split_folio(mm, ram_head(ram, frame));
+        split_folio(mm, frame);
     }
 }
 
 /* ---- advice for a part --------------------------------------------------------------------- */
 
-static bool leads_to_huge(const struct mm *mm, page_entry entry) {
+static bool leads_to_large(const struct mm *mm, page_entry entry) {
     return (entry & (PTE_PRESENT | PTE_ANON)) == (PTE_PRESENT | PTE_ANON) &&
-           ram_is_huge(&mm->machine->ram, entry_frame(entry));
+           ram_folio_of(&mm->machine->ram, entry_frame(entry)).pages > 1;
 }
 
 /* How many entries from `first` on lead to one frame after the other of the same folio. */
 static size_t batch_length(const struct mm *mm, const struct table *table, size_t first,
                            size_t end) {
     uint64_t frame = entry_frame(table->entry[first]).number;
-    uint64_t head = ram_head(&mm->machine->ram, entry_frame(table->entry[first])).number;
+    const struct folio folio = ram_folio_of(&mm->machine->ram, entry_frame(table->entry[first]));
     size_t length = 1;
-    while (first + length < end && leads_to_huge(mm, table->entry[first + length]) &&
+    while (first + length < end && leads_to_large(mm, table->entry[first + length]) &&
            entry_frame(table->entry[first + length]).number == frame + length &&
-           frame + length < head + HUGE_PAGES) {
+           frame + length < folio.head.number + folio.pages) {
         length++;
     }
     return length;
@@ -110,13 +116,14 @@ static size_t batch_length(const struct mm *mm, const struct table *table, size_
 
 static void advise_entries(struct mm *mm, struct table *table, size_t first, size_t end) {
     while (first < end) {
-        if (!leads_to_huge(mm, table->entry[first])) {
+        if (!leads_to_large(mm, table->entry[first])) {
             first++;
             continue;
         }
         size_t length = batch_length(mm, table, first, end);
-        if (length < HUGE_PAGES) {
-            split_folio(mm, ram_head(&mm->machine->ram, entry_frame(table->entry[first])));
+        struct pfn frame = entry_frame(table->entry[first]);
+        if (length < ram_folio_of(&mm->machine->ram, frame).pages) {
+            split_folio(mm, frame);
         }
         first += length;
     }

@@ -101,6 +101,9 @@ void mm_split_folio_of(struct mm *mm, page_entry *entry);
 struct pfn mm_take_page(struct mm *mm, struct frame_owner owner);
 struct pfn mm_take_huge_page(struct mm *mm, struct frame_owner owner);
 
+/* Frames of an order between, without mappings. */
+struct pfn mm_take_middle(struct mm *mm, unsigned order, struct frame_owner owner);
+
 /* Kills whoever has most, and takes its memory; false when there is nobody. */
 bool oom_kill(struct machine *machine);
 

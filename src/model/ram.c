@@ -12,11 +12,12 @@ int ram_init(struct ram *ram, struct frames *frames, uint64_t swap_slots,
         .frames = frames,
         .mappings = model_alloc_range(memory, pages * sizeof *ram->mappings),
         .huge = model_alloc_range(memory, (pages >> HUGE_ORDER) + 1),
+        .middle = model_alloc_range(memory, pages),
         .state = model_alloc_range(memory, pages),
         .owners = model_alloc_range(memory, pages * sizeof *ram->owners),
     };
-    bool made =
-        ram->mappings != NULL && ram->huge != NULL && ram->state != NULL && ram->owners != NULL;
+    bool made = ram->mappings != NULL && ram->huge != NULL && ram->middle != NULL &&
+                ram->state != NULL && ram->owners != NULL;
     int error = made ? lru_init(&ram->lru, pages, memory) : -ENOMEM;
     return error < 0 ? error : swap_init(&ram->swap, swap_slots, pages, memory);
 }
@@ -41,7 +42,22 @@ struct pfn ram_take(struct ram *ram, unsigned order, struct frame_owner owner, e
     return head;
 }
 
+struct pfn ram_take_middle(struct ram *ram, unsigned order, struct frame_owner owner,
+                           enum lru_list list) {
+    struct pfn head = frames_take(ram->frames, 0, order, FRAME_MOVABLE, FRAME_ORDINARY);
+    for (uint64_t i = 0; head.number != 0 && i < (uint64_t)1 << order; i++) {
+        struct pfn frame = {head.number + i};
+        ram->mappings[frame.number] = 0;
+        ram->state[frame.number] = 0;
+        ram->middle[frame.number] = (uint8_t)order;
+        ram->owners[frame.number] = (struct frame_owner){owner.file, owner.index + i};
+        lru_put_first(&ram->lru, list, frame, 1);
+    }
+    return head;
+}
+
 void ram_give(struct ram *ram, struct pfn head) {
+    ram->middle[head.number] = 0;
     unsigned order = ram->huge[head.number >> HUGE_ORDER] ? HUGE_ORDER : 0;
     if (swap_slot_of(&ram->swap, head) != 0) {
         swap_uncache(&ram->swap, head);
@@ -85,6 +101,38 @@ bool ram_is_huge(const struct ram *ram, struct pfn frame) {
 
 struct pfn ram_head(const struct ram *ram, struct pfn frame) {
     return (struct pfn){head_of(ram, frame)};
+}
+
+struct folio ram_folio_of(const struct ram *ram, struct pfn frame) {
+    uint8_t middle = ram->middle[frame.number];
+    uint64_t pages = ram_is_huge(ram, frame) ? HUGE_PAGES : (uint64_t)1 << middle;
+    return (struct folio){{frame.number & ~(pages - 1)}, pages, middle};
+}
+
+bool ram_folio_has(const struct ram *ram, const struct folio *folio, struct pfn frame) {
+    return frame.number - folio->head.number < folio->pages &&
+           ram->middle[frame.number] == folio->middle;
+}
+
+uint32_t ram_folio_mappings(const struct ram *ram, const struct folio *folio) {
+    if (ram_is_huge(ram, folio->head)) {
+        return ram_mappings(ram, folio->head);
+    }
+    uint32_t mappings = 0;
+    for (uint64_t i = 0; i < folio->pages; i++) {
+        struct pfn frame = {folio->head.number + i};
+        mappings += ram_folio_has(ram, folio, frame) ? ram->mappings[frame.number] : 0;
+    }
+    return mappings;
+}
+
+void ram_part(struct ram *ram, const struct folio *folio) {
+    for (uint64_t i = 0; i < folio->pages; i++) {
+        struct pfn frame = {folio->head.number + i};
+        if (ram_folio_has(ram, folio, frame)) {
+            ram->middle[frame.number] = 0;
+        }
+    }
 }
 
 void ram_split(struct ram *ram, struct pfn head, const uint32_t mappings[HUGE_PAGES]) {

@@ -34,6 +34,7 @@ struct ram {
     struct frames *frames;
     uint32_t *mappings; /* per frame, counted at the head of its folio */
     uint8_t *huge;      /* per HUGE_PAGES frames: they are one folio */
+    uint8_t *middle;    /* per frame: order of the folio between that it is a part of, 0: of none */
     uint8_t *state;     /* per frame: FRAME_* bits */
     struct frame_owner *owners;
     struct lru lru;
@@ -44,13 +45,18 @@ struct ram {
 #define FRAME_REFERENCED 2 /* was found used when reclaim looked at it */
 #define FRAME_LAZY 4       /* MADV_FREE: may be dropped as long as nobody writes to it */
 
-/* -ENOMEM when the pool cannot hold the records (35 bytes a frame, touched as frames are used). */
+/* -ENOMEM when the pool cannot hold the records (36 bytes a frame, touched as frames are used). */
 int ram_init(struct ram *ram, struct frames *frames, uint64_t swap_slots,
              struct model_memory *memory);
 
 /* Takes a folio of order 0 or HUGE_ORDER with one mapping, and puts it on a list of inactive ones;
  * its first frame, or 0: none left. */
 struct pfn ram_take(struct ram *ram, unsigned order, struct frame_owner owner, enum lru_list list);
+
+/* Takes a folio of an order between: its frames count, age and go as single ones do, and only
+ * madvise and copying ask which of them belong together. None of them has a mapping yet. */
+struct pfn ram_take_middle(struct ram *ram, unsigned order, struct frame_owner owner,
+                           enum lru_list list);
 
 /* Gives a folio back that nothing leads to any more. */
 void ram_give(struct ram *ram, struct pfn head);
@@ -65,6 +71,23 @@ uint32_t ram_mappings(const struct ram *ram, struct pfn frame);
 /* Whether a frame belongs to a folio of HUGE_ORDER, and which frame that folio begins at. */
 bool ram_is_huge(const struct ram *ram, struct pfn frame);
 struct pfn ram_head(const struct ram *ram, struct pfn frame);
+
+/* Any folio: frames [head, head + pages). Of one of an order between, frames may be gone already,
+ * the first too, and be used for something else. */
+struct folio {
+    struct pfn head;
+    uint64_t pages;
+    uint8_t middle; /* what ram->middle holds for its frames */
+};
+
+struct folio ram_folio_of(const struct ram *ram, struct pfn frame);
+bool ram_folio_has(const struct ram *ram, const struct folio *folio, struct pfn frame);
+
+/* How many entries lead to any part of it. */
+uint32_t ram_folio_mappings(const struct ram *ram, const struct folio *folio);
+
+/* The frames of a folio of an order between no longer belong together. */
+void ram_part(struct ram *ram, const struct folio *folio);
 
 /* Makes single frames of a huge folio: mappings[i] entries lead to its i-th frame; those without
  * one are free then, the others go to the end of the folio's list. */

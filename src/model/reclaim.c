@@ -438,6 +438,10 @@ struct pfn mm_take_page(struct mm *mm, struct frame_owner owner) {
     return frame;
 }
 
+struct pfn mm_take_middle(struct mm *mm, unsigned order, struct frame_owner owner) {
+    return ram_take_middle(&mm->machine->ram, order, owner, LRU_INACTIVE_ANON);
+}
+
 /* Worth no reclaim: small pages serve as well. */
 struct pfn mm_take_huge_page(struct mm *mm, struct frame_owner owner) {
     return ram_take(&mm->machine->ram, HUGE_ORDER, owner, LRU_INACTIVE_ANON);

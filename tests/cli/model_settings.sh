@@ -41,6 +41,24 @@ END
 run "$arenite" model check "$work/mthp"
 grep -q "cannot be arranged" "$work/err" && skip "$(cat "$work/err")"
 expect_status 0 "huge pages of 64 KiB"
+
+# Advice for a part of such a page makes single pages of it; those of zeros give way to the zero page.
+cat >"$work/parted" <<'END'
+mmap A 64p rw- fixed at W
+madvise A 64p hugepage
+write A 15p
+expect minflt 1
+write A+32p 1p
+expect rss_kb 128
+madvise A+2p 11p free
+expect rss_kb 124
+madvise A+32p 16p cold
+expect rss_kb 124
+madvise A+40p 1p cold
+expect rss_kb 64
+END
+run "$arenite" model check "$work/parted"
+expect_status 0 "a part of 64 KiB"
 run "$arenite" model check --random --scripts 60 --ops 40 --seed "${ARENITE_TEST_SEED:-64}"
 expect_status 0 "random scripts with huge pages of 64 KiB"
 
