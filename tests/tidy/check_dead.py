@@ -121,6 +121,22 @@ def every_link_leads_somewhere(tree):
                     yield f"{path}:{number}: nothing is at {target}"
 
 
+@rule(bad=[{"docs/a.md": "`tests/cli/gone.sh`\n", "tests/cli/a.sh": ""},
+           {"docs/a.md": "as `b.c` shows, and `a.c`\n", "tests/unit/a.c": ""}],
+      good={"docs/a.md": "`a.c`, `cli/b.sh`, `tests/unit/a.c`, `x.c.y`, `c.h`\n",
+            "tests/unit/a.c": "", "tests/cli/b.sh": "",
+            "docs/b.md": "the kernel's `mm/mmap.c`\n"})
+def every_source_that_is_named_exists(tree):
+    """A page that names a source or a test, by the end of its path, names one that is there."""
+    folders = {folder for path in tree.texts for folder in path.split("/")[:-1]}
+    for path in tree.paths(".md"):
+        for number, line in tree.lines(path):
+            for name in re.findall(r"`([\w/]+\.(?:c|cc|sh))`", line):
+                is_ours = "/" not in name or name.split("/")[0] in folders
+                if is_ours and not any(f"/{other}".endswith(f"/{name}") for other in tree.texts):
+                    yield f"{path}:{number}: there is no {name}"
+
+
 @rule(bad=[{"scripts/lonely": "#!/bin/sh\n", "Makefile": "all:\n"},
            {"bench/a.py": "#!/usr/bin/env python3\n# bench/a.py\n"}],
       good={"scripts/test": "#!/bin/sh\n", "Makefile": "test:\n\tscripts/test\n",
