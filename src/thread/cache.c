@@ -6,12 +6,12 @@
 #include "thread/remote.h"
 #include "thread/slabs.h"
 
-/* The limit of a cache at first and at most; what it takes from a slab at once. */
+/* The limit of a cache at first and at most; what it takes from a slab of larger slots at once. */
 #define LIMIT_LEAST_BYTES ((size_t)8192)
+#define FILL_BYTES ((size_t)4096)
 #define LIMIT_LEAST_SLOTS ((size_t)8)
 #define LIMIT_MOST_BYTES ((size_t)128 * 1024)
 #define LIMIT_MOST_SLOTS ((size_t)512)
-#define FILL_BYTES ((size_t)4096)
 /* By so much all limits together may be raised, shared by all threads. */
 #define RAISED_ALL_BYTES ((size_t)8 << 20)
 /* In a row: much is freed at once. */
@@ -27,9 +27,12 @@ static size_t least_limit(size_t class_index) {
     return slots_of(class_index, LIMIT_LEAST_BYTES, LIMIT_LEAST_SLOTS);
 }
 
-/* Within what the class may have. */
+static size_t most_limit(size_t class_index) {
+    return slots_of(class_index, LIMIT_MOST_BYTES, LIMIT_MOST_SLOTS);
+}
+
 static size_t raised_limit(size_t class_index, size_t limit) {
-    size_t most = slots_of(class_index, LIMIT_MOST_BYTES, LIMIT_MOST_SLOTS);
+    size_t most = most_limit(class_index);
     return 2 * limit < most ? 2 * limit : most;
 }
 
@@ -39,15 +42,20 @@ static void set_limit(struct thread *thread, size_t class_index, size_t limit) {
     cache->limit = limit & 1023u;
 }
 
-/* What was sent home is wanted. Many threads share what a few may have. */
-static void raise_limit(struct thread *thread, size_t class_index) {
+/* What was sent home is wanted. Had the cache held all of it, it would have been at hand; if that
+ * is more than any cache may hold, the slots only made a detour. Many threads share what a few may
+ * have. */
+static void learn_limit(struct thread *thread, size_t class_index) {
     struct slot_list *cache = &thread->caches[class_index];
+    size_t sent = (size_t)cache->flushes * cache->limit;
     size_t limit = raised_limit(class_index, cache->limit);
     size_t more_bytes = (limit - cache->limit) * class_bytes(class_index);
-    if (thread->raised_bytes + more_bytes <= RAISED_ALL_BYTES / (thread_count() + 1)) {
+    cache->flushes = 0;
+    if (sent > 2 * most_limit(class_index)) {
+        set_limit(thread, class_index, least_limit(class_index));
+    } else if (thread->raised_bytes + more_bytes <= RAISED_ALL_BYTES / (thread_count() + 1)) {
         set_limit(thread, class_index, limit);
     }
-    cache->flushes = 0;
 }
 
 /* There are `count` slots in it now; its owner looks when so many more have come. */
@@ -90,54 +98,64 @@ static COLD void report(const struct slot *slot) {
     report_misuse("corrupted list of free blocks: a freed block was written to", slot);
 }
 
-/* Its slab may be another's, or the depot's by now. */
-static void send_home(struct thread *thread, struct slab *slab, struct slot *slot) {
-    if (LIKELY(slab->owner == thread)) {
-        slabs_free(thread, slab, slot);
-    } else {
-        slot_mark_travelling(slot);
-        remote_free(thread, slab, slot);
-    }
-}
-
 /* Neither its links nor its tag were written to. */
 static bool is_whole(const struct slot *slot) {
     return slot_is_intact(slot) && slot_tag_is_right(slot);
 }
 
-/* Neighbours in a cache often lie in one slab. What follows a damaged slot is lost, as the slot
- * itself is. */
-static void send_chain_home(struct thread *thread, struct slot *slot) {
-    struct slab *slab = &slab_none;
-    const struct slot *before = slot;
-    while (slot != &slot_end) {
-        if ((uintptr_t)slot - slab->start >= slab->span_bytes) {
-            slab = slab_at(slot);
+/* Slots of one slab that follow one another in a chain. */
+struct slot_run {
+    struct slot *first;
+    struct slot *last;
+    size_t count;
+};
+
+/* The run that begins with an intact slot of the slab, `most` long at most. */
+static struct slot_run run_from(const struct slab *slab, struct slot *first, size_t most) {
+    struct slot_run run = {first, first, 1};
+    while (run.count < most) {
+        struct slot *next = slot_next(run.last);
+        if ((uintptr_t)next - slab->start >= slab->span_bytes || !is_whole(next)) {
+            break;
         }
-        if (UNLIKELY(slab == NULL || !is_whole(slot))) {
-            report(slab == NULL ? before : slot);
-            return;
-        }
+        run.last = next;
+        run.count++;
+    }
+    return run;
+}
+
+/* Its slab may be another's, or the depot's by now. */
+static void send_run_home(struct thread *thread, struct slab *slab, const struct slot_run *run) {
+    if (LIKELY(slab->owner == thread)) {
+        slabs_free_run(thread, slab, run->first, run->last, run->count);
+        return;
+    }
+    struct slot *slot = run->first;
+    for (size_t left = run->count; left != 0; left--) {
         struct slot *next = slot_next(slot);
-        send_home(thread, slab, slot);
-        before = slot;
+        slot_mark_travelling(slot);
+        remote_free(thread, slab, slot);
         slot = next;
     }
 }
 
-/* Cuts the chain behind so many slots, one at least. Returns what was cut off. */
-static struct slot *cut(struct slot_list *cache, size_t keep) {
-    struct slot *last = cache->head;
-    while (--keep > 0 && slot_is_intact(last)) {
-        last = slot_next(last);
+/* Neighbours in a cache often lie in one slab. So many slots go, and what follows them is returned;
+ * what follows a damaged slot is lost, as the slot itself is. */
+static struct slot *send_chain_home(struct thread *thread, struct slot *slot, size_t count) {
+    const struct slot *before = slot;
+    while (slot != &slot_end && count != 0) {
+        struct slab *slab = slab_at(slot);
+        if (UNLIKELY(slab == NULL || !is_whole(slot))) {
+            report(slab == NULL ? before : slot);
+            return &slot_end;
+        }
+        const struct slot_run run = run_from(slab, slot, count);
+        before = run.last;
+        count -= run.count;
+        slot = slot_next(run.last);
+        send_run_home(thread, slab, &run);
     }
-    if (UNLIKELY(!slot_is_intact(last))) { /* damaged, or the end, which never looks intact */
-        forget(cache);
-        return last;
-    }
-    struct slot *rest = slot_next(last);
-    slot_set_next(last, &slot_end, slot_fresh_flag(last));
-    return rest;
+    return slot;
 }
 
 static bool empty_cache(struct thread *thread, size_t class_index) {
@@ -145,7 +163,7 @@ static bool empty_cache(struct thread *thread, size_t class_index) {
     struct slot *first = cache->head;
     bool any = !slot_list_is_empty(cache);
     forget(cache);
-    send_chain_home(thread, first);
+    (void)send_chain_home(thread, first, SIZE_MAX);
     return any;
 }
 
@@ -192,17 +210,18 @@ static size_t move_slots(struct slab *slab, size_t few, struct slot **first) {
     return count;
 }
 
-/* What a cache takes at once; of a class that is sampled, no further than to the sampled one. */
+/* What a cache takes at once: the whole list of a slab of small slots, which needs no walk; a few
+ * large ones, or slabs would seem in use for long; of a class that is sampled, no further than to
+ * the sampled one. */
 static size_t fill_slots(struct thread *thread, struct slab *slab) {
     size_t class_index = slab->class_index;
-    size_t few = slots_of(class_index, FILL_BYTES, LIMIT_MOST_SLOTS);
-    size_t limit = thread->caches[class_index].limit;
-    few = limit > few ? limit : few;
     if (!sample_counts(thread, class_index)) {
-        return few;
+        size_t few = slots_of(class_index, FILL_BYTES, LIMIT_MOST_SLOTS);
+        size_t limit = thread->caches[class_index].limit;
+        return class_index < SLAB_SMALL_CLASSES ? SIZE_MAX : limit > few ? limit : few;
     }
     size_t wanted = slots_of(class_index, SAMPLE_FILL_BYTES, SAMPLE_FILL_SLOTS);
-    few = sample_limit(thread, class_index, wanted > few ? wanted : few);
+    size_t few = sample_limit(thread, class_index, wanted);
     slabs_stock(thread, slab, wanted < few ? wanted : few);
     return few;
 }
@@ -212,7 +231,7 @@ static void fill(struct thread *thread, struct slab *slab) {
     struct slot_list *cache = &thread->caches[slab->class_index];
     struct slot *first = &slot_end;
     if (cache->flushes != 0) {
-        raise_limit(thread, slab->class_index);
+        learn_limit(thread, slab->class_index);
     }
     size_t count = move_slots(slab, fill_slots(thread, slab), &first);
     sample_count(thread, slab->class_index, count);
@@ -255,7 +274,7 @@ void *cache_alloc(struct thread *thread, size_t class_index) {
 static struct slot *last_whole(const struct slot_list *cache, size_t *count) {
     struct slot *last = NULL;
     *count = 0;
-    for (struct slot *at = cache->head; at != &slot_end && *count < 4 * LIMIT_MOST_SLOTS;
+    for (struct slot *at = cache->head; at != &slot_end && *count < UINT16_MAX;
          at = slot_next(at)) {
         if (slab_at(at) == NULL || !is_whole(at)) {
             break;
@@ -290,12 +309,15 @@ void caches_recount(struct thread *thread) {
 
 static void flush(struct thread *thread, size_t class_index, size_t count) {
     struct slot_list *cache = &thread->caches[class_index];
-    if (++cache->flushes == FLUSHES_MANY) {
+    if (cache->flushes == FLUSHES_MANY) {
         set_limit(thread, class_index, least_limit(class_index));
-        cache->flushes = 1;
+    } else {
+        cache->flushes++;
     }
-    size_t keep = cache->limit < count ? cache->limit : count;
-    send_chain_home(thread, cut(cache, keep));
+    struct slot *first = cache->head;
+    size_t keep = count - cache->limit;
+    forget(cache);
+    cache->head = send_chain_home(thread, first, cache->limit);
     if (!slot_list_is_empty(cache)) {
         size_t room = room_until_unused(thread->active[class_index], keep, cache->limit);
         set_count(cache, keep, room > 0 ? room : 1);

@@ -258,6 +258,18 @@ void slabs_free(struct thread *thread, struct slab *slab, struct slot *slot) {
     }
 }
 
+void slabs_free_run(struct thread *thread, struct slab *slab, struct slot *first, struct slot *last,
+                    size_t count) {
+    int32_t until = slab->own.until;
+    slot_set_next(last, slab->own.head, slot_fresh_flag(last));
+    compiler_fence();
+    slab->own.head = first;
+    slab->own.until = until - (int32_t)count;
+    if (slab->own.until <= 0) {
+        slabs_look_at(thread, slab);
+    }
+}
+
 /* One that was being laid out has nothing carved, and what its record says may not fit together. */
 void slabs_place(struct thread *thread, struct slab *slab) {
     if (slab->carved == 0) {

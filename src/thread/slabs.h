@@ -90,6 +90,9 @@ void slabs_look_at(struct thread *thread, struct slab *slab);
 
 /* Puts a slot of an own slab back and looks at the slab if that is due. */
 void slabs_free(struct thread *thread, struct slab *slab, struct slot *slot);
+/* The same of so many linked ones, first to last. */
+void slabs_free_run(struct thread *thread, struct slab *slab, struct slot *first, struct slot *last,
+                    size_t count);
 
 /* Gives every slab away: the empty ones to the page heaps, the others to the depot. The depot's
  * lock is held; empty ones are collected in `empty` for slabs_release_list. */
