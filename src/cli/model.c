@@ -14,6 +14,7 @@
 const char model_help[] =
     "usage: arenite model run FILE [--json] [--index maple|rbtree] [--memory]\n"
     "                     [--layout topdown|bottomup] [--bits 64|32] [--ram SIZE] [--swap SIZE]\n"
+    "                     [--group SIZE]\n"
     "       arenite model check FILE [--layout topdown|bottomup] [--index maple|rbtree]\n"
     "       arenite model check --random [--scripts N] [--ops M] [--seed S]\n"
     "       arenite model walk FILE ADDRESS\n"
@@ -24,6 +25,7 @@ const char model_help[] =
     "run    runs a script of memory operations in a model of the Linux kernel and shows after "
     "each\n"
     "       the mappings, the faults and what is resident (--json: one line an operation).\n"
+    "       --group runs it in a memory control group with that limit.\n"
     "       --memory shows the machine's buddyinfo, pagetypeinfo, slabinfo and slabtop at its "
     "end.\n"
     "check  runs it in the model and in this kernel, and compares after every operation. With\n"
@@ -83,6 +85,9 @@ static bool take_value(struct model_options *options, const char *option, const 
     if (strcmp(option, "--swap") == 0) {
         return parse_size(value, &options->swap_bytes);
     }
+    if (strcmp(option, "--group") == 0) {
+        return parse_size(value, &options->group_bytes) && options->group_bytes > 0;
+    }
     uint64_t *number = strcmp(option, "--scripts") == 0 ? &options->scripts
                        : strcmp(option, "--ops") == 0   ? &options->ops
                                                         : &options->seed;
@@ -90,8 +95,8 @@ static bool take_value(struct model_options *options, const char *option, const 
 }
 
 static bool has_value(const char *option) {
-    static const char *const names[] = {"--index", "--layout", "--bits", "--scripts",
-                                        "--ops",   "--seed",   "--ram",  "--swap"};
+    static const char *const names[] = {"--index", "--layout", "--bits", "--scripts", "--ops",
+                                        "--seed",  "--ram",    "--swap", "--group"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(option, names[i]) == 0) {
             return true;

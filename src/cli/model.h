@@ -18,8 +18,9 @@ struct model_options {
     uint64_t scripts;
     uint64_t ops;
     uint64_t seed;
-    uint64_t ram_bytes;  /* of the model machine; 0: as much as this one has */
-    uint64_t swap_bytes; /* its swap area */
+    uint64_t ram_bytes;   /* of the model machine; 0: as much as this one has */
+    uint64_t swap_bytes;  /* its swap area */
+    uint64_t group_bytes; /* limit of a memory control group around the script; 0: none */
 };
 
 /* Runs a script in the model. */

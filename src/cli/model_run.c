@@ -110,6 +110,10 @@ static void print_labels(const struct script *script, const struct model_options
         printf("note: the kernel can make huge pages of shared memory by MADV_COLLAPSE; the model "
                "makes none there.\n");
     }
+    if (options->group_bytes > 0) {
+        printf("note: the group is charged for what this script makes; the kernel charges a new "
+               "process's task and stacks too, and up to 64 pages ahead on every processor.\n");
+    }
     if (options->bits32) {
         printf("note: a 32-bit process was not compared with a kernel: an extrapolation.\n");
     }
@@ -167,6 +171,7 @@ int model_run(const struct model_options *options) {
     int status = CLI_FAILED;
     if (world_init(&world, &script, &scene, &personality, options->index,
                    model_frames(options, &personality))) {
+        group_limit(&world.machine, options->group_bytes >> MODEL_PAGE_SHIFT);
         status = run_script(&world, &script, options) ? CLI_OK : CLI_FAILED;
         if (options->memory) {
             print_memory(&world.machine);

@@ -18,6 +18,7 @@
 #ifndef ARENITE_MODEL_MM_H
 #define ARENITE_MODEL_MM_H
 
+#include "model/group.h"
 #include "model/page_table.h"
 #include "model/personality.h"
 #include "model/ram.h"
@@ -68,6 +69,7 @@ struct machine {
     unsigned pids;  /* processes ever made */
     struct reclaim_counts reclaim;
     struct oom_kill last_kill;
+    struct group group; /* a limit on what the processes take together */
 };
 
 struct mm_limits { /* bytes; LIMIT_NONE: unlimited */

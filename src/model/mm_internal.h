@@ -97,6 +97,9 @@ void mm_split_folio_of(struct mm *mm, page_entry *entry);
 /* Pages that are reclaimed at a time. */
 #define RECLAIM_BATCH 32
 
+/* The list that a new page begins on. */
+enum lru_list mm_first_list(const struct model_file *file);
+
 /* A frame for a page of an mm, with one mapping; number 0: none, whatever was reclaimed. */
 struct pfn mm_take_page(struct mm *mm, struct frame_owner owner);
 struct pfn mm_take_huge_page(struct mm *mm, struct frame_owner owner);

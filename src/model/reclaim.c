@@ -1,11 +1,6 @@
 /* reclaim.c - frames run short: which pages go, and where.
  * Layer: model (includes base and the buddy core).
  *
- *   mm_take_page
- *     below `low`    as kswapd: reclaim until `high`
- *     none left      directly: reclaim a batch, until one is there or nothing comes free; then the
- *                    fault that wanted it has a process killed (oom.c)
- *
  *   one pass, by priority 12 (a 4096th of each list) down to 0 (all of it):
  *     active lists   the end becomes inactive, when too few are
  *     inactive lists the end is looked at: used since? it stays, used twice? it becomes active;
@@ -372,7 +367,7 @@ uint64_t machine_reclaim(struct machine *machine, uint64_t pages) {
     return freed;
 }
 
-static enum lru_list first_list(const struct model_file *file) {
+enum lru_list mm_first_list(const struct model_file *file) {
     return file == NULL || file->is_shared_memory ? LRU_INACTIVE_ANON : LRU_INACTIVE_FILE;
 }
 
@@ -412,37 +407,6 @@ void mm_make_evictable(struct machine *machine, struct pfn frame) {
     struct pfn head = ram_head(ram, frame);
     if (lru_list_of(&ram->lru, head) == LRU_UNEVICTABLE) {
         const struct model_file *file = ram->owners[head.number].file;
-        ram_move_first(ram, head, first_list(file));
+        ram_move_first(ram, head, mm_first_list(file));
     }
-}
-
-/* ---- taking -------------------------------------------------------------------------------- */
-
-static void as_kswapd(struct machine *machine) {
-    bool progress = true;
-    while (progress && !frames_are_high(&machine->frames)) {
-        progress = machine_reclaim(machine, RECLAIM_BATCH) > 0;
-    }
-}
-
-struct pfn mm_take_page(struct mm *mm, struct frame_owner owner) {
-    struct machine *machine = mm->machine;
-    enum lru_list list = first_list(owner.file);
-    if (frames_are_low(&machine->frames)) {
-        as_kswapd(machine);
-    }
-    struct pfn frame = ram_take(&machine->ram, 0, owner, list);
-    while (frame.number == 0 && machine_reclaim(machine, RECLAIM_BATCH) > 0) {
-        frame = ram_take(&machine->ram, 0, owner, list);
-    }
-    return frame;
-}
-
-struct pfn mm_take_middle(struct mm *mm, unsigned order, struct frame_owner owner) {
-    return ram_take_middle(&mm->machine->ram, order, owner, LRU_INACTIVE_ANON);
-}
-
-/* Worth no reclaim: small pages serve as well. */
-struct pfn mm_take_huge_page(struct mm *mm, struct frame_owner owner) {
-    return ram_take(&mm->machine->ram, HUGE_ORDER, owner, LRU_INACTIVE_ANON);
 }
