@@ -58,8 +58,7 @@ static void test_alignment(void **state) {
         assert_true(is_power_of_two(alignment));
         assert_true(alignment >= SLAB_STEP_BYTES);
         assert_int_equal(class_bytes(index) % alignment, 0);
-        assert_true(alignment == SLAB_MAX_ALIGNMENT ||
-                    class_bytes(index) % (2 * alignment) != 0);
+        assert_true(alignment == SLAB_MAX_ALIGNMENT || class_bytes(index) % (2 * alignment) != 0);
     }
     /* A request rounded up to a multiple of an alignment lands in a class that has it. */
     for (size_t alignment = SLAB_STEP_BYTES; alignment <= SLAB_MAX_ALIGNMENT; alignment *= 2) {
