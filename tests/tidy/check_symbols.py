@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_symbols - what the built libraries export, import and weigh.
+"""check_symbols - what the built libraries export, import and weigh, and their order.
 
     check_symbols.py SOURCE_TREE BUILD_TREE
 
@@ -14,6 +14,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BSS_MAX_BYTES = 1 << 20
 # Static TLS is scarce for libraries that are loaded late: a pointer and a few words.
 TLS_MAX_BYTES = 128
+# The part of the functions in cmake/order.txt that the library may not have.
+ORDER_MAX_GONE = 0.25
 # What only the static library defines, so that libc's own malloc.o stays out of the program.
 STATIC_ONLY = re.compile(r"__libc_\w+|__posix_memalign")
 
@@ -78,12 +80,28 @@ def complain_sizes(bss_bytes, tls_bytes):
         yield f"thread-local storage has {tls_bytes} bytes, more than {TLS_MAX_BYTES}"
 
 
+def complain_order(named, defined):
+    """Functions change their names and go; other compilers inline others."""
+    gone = named - defined
+    if len(gone) > len(named) * ORDER_MAX_GONE:
+        yield f"has {len(gone)} of {len(named)} functions of cmake/order.txt no more: " \
+              "run scripts/order"
+
+
+def read_order(source):
+    """The functions of order.txt, whose lines are names of sections."""
+    with open(os.path.join(source, "cmake", "order.txt"), encoding="utf-8") as file:
+        return set(re.findall(r"^\.text\.(?:unlikely\.|startup\.|exit\.)?(\S+)", file.read(),
+                              re.MULTILINE))
+
+
 def section_bytes(path, *names):
     sections = re.findall(r"^(\.\S+)\s+(\d+)", output_of("size", "-A", path), re.MULTILINE)
     return sum(int(size) for name, size in sections if name in names)
 
 
-def check_shared(path):
+def check_shared(path, source):
+    yield from complain_order(read_order(source), set(symbols(path, "--defined-only")))
     yield from complain_exports(set(symbols(path, "-D", "--defined-only")),
                                 read_list("exports.txt"))
     yield from complain_imports(set(symbols(path, "-D", "--undefined-only")),
@@ -116,6 +134,7 @@ def self_test():
         (complain_dynamic, (dynamic.replace("NODELETE", ""),), (dynamic,)),
         (complain_dynamic, (dynamic.replace("STATIC_TLS", ""),), (dynamic,)),
         (complain_dynamic, (dynamic + "(SYMBOLIC)\n",), (dynamic,)),
+        (complain_order, ({"a", "b", "c"}, {"a", "b"}), ({"a", "b", "c", "d"}, {"a", "b", "c"})),
         (complain_sizes, (BSS_MAX_BYTES + 1, 8), (BSS_MAX_BYTES, 8)),
         (complain_sizes, (0, TLS_MAX_BYTES + 1), (0, 8)),
     ]
@@ -127,11 +146,12 @@ def self_test():
 
 
 def main():
-    build = sys.argv[2]
+    source, build = sys.argv[1:3]
     complaints = [f"self-test: {text}" for text in self_test()]
     shared, static, prefixed = (os.path.join(build, name) for name in (
         "libarenite.so", "libarenite.a", "libarenite-prefixed.a"))
-    complaints += [f"libarenite.so {text}" for text in check_shared(shared)]
+    complaints += [f"libarenite.so {text}" for text in check_shared(
+        shared, source)]
     complaints += [f"libarenite.a {text}" for text in check_static(static)]
     complaints += [f"libarenite-prefixed.a {text}" for text in complain_prefixed(
         set(symbols(prefixed, "-g", "--defined-only")))]
