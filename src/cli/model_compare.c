@@ -58,8 +58,8 @@ static bool views_equal(const struct model_view *a, const struct model_view *b) 
 static char *view_text(const struct bindings *bindings, const struct model_view *view) {
     char permissions[5];
     state_permissions(view->flags, permissions);
-    char *start = state_place(bindings, view->start, view->start);
-    char *end = state_place(bindings, view->end, view->start);
+    char *start = state_place(bindings, view->start, view);
+    char *end = state_place(bindings, view->end, view);
     char *text = text_format("%s-%s %s rss %" PRIu64 " anon %" PRIu64 " huge %" PRIu64, start, end,
                              permissions, view->rss_kb, view->anon_kb, view->ahp_kb);
     for (int i = 0; i < VMA_FLAG_NAMES; i++) {

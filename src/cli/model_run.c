@@ -12,8 +12,8 @@
 static void print_view(const struct bindings *bindings, const struct model_view *view) {
     char permissions[5];
     state_permissions(view->flags, permissions);
-    char *start = state_place(bindings, view->start, view->start);
-    char *end = state_place(bindings, view->end, view->start);
+    char *start = state_place(bindings, view->start, view);
+    char *end = state_place(bindings, view->end, view);
     printf("    %-14s %-14s %s %8" PRIu64 " kB resident", start, end, permissions, view->rss_kb);
     for (int i = 0; i < VMA_FLAG_NAMES; i++) {
         if ((view->flags & vma_flag_names[i].flag) != 0) {

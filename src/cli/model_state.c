@@ -115,20 +115,19 @@ static char *place_text(const char *base, vaddr address, vaddr origin) {
                        mega ? 'M' : 'K');
 }
 
-char *state_place(const struct bindings *bindings, vaddr address, vaddr vma_start) {
+char *state_place(const struct bindings *bindings, vaddr address, const struct model_view *vma) {
     const struct scene *scene = bindings->scene;
-    if (vma_start >= scene->window && vma_start < scene->window + scene->window_bytes) {
+    if (vma->start >= scene->window && vma->start < scene->window + scene->window_bytes) {
         return place_text("W", address, scene->window);
     }
-    int owner = find_owner(bindings, vma_start, vma_start + 1);
-    owner = owner >= 0 ? owner : find_owner(bindings, vma_start, address);
+    int owner = find_owner(bindings, vma->start, vma->start + 1);
+    owner = owner >= 0 ? owner : find_owner(bindings, vma->start, vma->end);
     if (owner >= 0) {
         return place_text(bindings->script->names[owner].text, address,
                           bindings->names[owner].start);
     }
-    bool stack = vma_start >= scene->stack_start - ((vaddr)1 << 36) && vma_start > scene->window;
-    return stack ? place_text("[stack]", address, scene->stack_end)
-                 : place_text("[heap]", address, scene->break_start);
+    return is_stack(scene, vma->end) ? place_text("[stack]", address, scene->stack_end)
+                                     : place_text("[heap]", address, scene->break_start);
 }
 
 /* ---- states -------------------------------------------------------------------------------- */
@@ -243,8 +242,8 @@ static void print_string(FILE *file, const char *text) {
 static void print_view(FILE *file, const struct bindings *bindings, const struct model_view *view) {
     char permissions[5];
     state_permissions(view->flags, permissions);
-    char *start = state_place(bindings, view->start, view->start);
-    char *end = state_place(bindings, view->end, view->start);
+    char *start = state_place(bindings, view->start, view);
+    char *end = state_place(bindings, view->end, view);
     fprintf(file, "{\"start\":\"%s\",\"end\":\"%s\",\"perm\":\"%s\",\"flags\":[", start, end,
             permissions);
     const char *separator = "";

@@ -97,8 +97,8 @@ struct model_view state_sum(const struct model_state *state);
 void state_print_json(FILE *file, const struct bindings *bindings, const struct model_state *state,
                       const struct script_op *op, size_t number);
 
-/* An address as a place of the script: "W+64K", "NAME+4K", "[heap]+0". Freed by the caller. */
-char *state_place(const struct bindings *bindings, vaddr address, vaddr vma_start);
+/* An end of a VMA as a place of the script: "W+64K", "NAME+4K", "[heap]+0". Freed by the caller. */
+char *state_place(const struct bindings *bindings, vaddr address, const struct model_view *vma);
 
 const char *state_signal_name(enum fault_signal signal); /* NULL: no signal */
 void state_permissions(uint64_t flags, char text[5]);

@@ -109,6 +109,7 @@ static bool may_reuse(const struct fault *fault) {
 enum fault_signal do_wp_page(struct fault *fault) {
     if ((fault->vma->flags & VMF_SHARED) != 0) {
         *fault->pte |= PTE_WRITE;
+        mm_note_dirty(fault->mm, *fault->pte, true);
         return FAULT_NO_SIGNAL;
     }
     if (may_reuse(fault)) {
@@ -287,6 +288,11 @@ int vma_expand_down(struct mm *mm, struct vma *vma, vaddr address) {
     }
     vma_prepare_anon(mm, vma);
     bool within = mm->limits.stack == LIMIT_NONE || vma->end - start <= mm->limits.stack;
+    bool locked = (vma->flags & VMF_LOCKED) != 0;
+    if (locked && !mm->limits.may_exceed_locked &&
+        mm->locked_pages + pages > pages_of(mm->limits.locked)) {
+        return -ENOMEM;
+    }
     if (pages > vma->pgoff || !within || !mm_may_expand(mm, vma->flags, (int64_t)pages) ||
         mm_charge(mm, pages) < 0) {
         return -ENOMEM;
@@ -297,6 +303,7 @@ int vma_expand_down(struct mm *mm, struct vma *vma, vaddr address) {
         return error;
     }
     vma->pgoff -= pages;
+    mm->locked_pages += locked ? pages : 0;
     mm_count_pages(mm, vma->flags, (int64_t)pages);
     return 0;
 }
@@ -305,7 +312,9 @@ int vma_expand_down(struct mm *mm, struct vma *vma, vaddr address) {
 
 static int populate_part(struct mm *mm, struct vma *vma, vaddr start, vaddr end, bool write) {
     for (vaddr at = start; at < end; at += MODEL_PAGE_BYTES) {
-        if (find_mapped(mm, at, write) != NULL) {
+        const page_entry *entry = find_mapped(mm, at, write);
+        if (entry != NULL) {
+            mm_note_dirty(mm, *entry, write);
             continue;
         }
         switch (mm_handle_fault(mm, vma, at, write)) {

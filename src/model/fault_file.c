@@ -27,6 +27,7 @@ static enum fault_signal map_file_page(struct fault *fault, page_entry *entry, v
     bool writable = (vma->flags & (VMF_SHARED | VMF_WRITE)) == (VMF_SHARED | VMF_WRITE);
     ram_share(&mm->machine->ram, frame);
     *entry = entry_of(frame, PTE_PRESENT | PTE_ACCESSED | (writable ? PTE_WRITE : 0));
+    mm_note_dirty(mm, *entry, fault->write);
     mm->file_pages++;
     return FAULT_NO_SIGNAL;
 }

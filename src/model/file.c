@@ -125,6 +125,7 @@ static bool swap_in(struct mm *mm, page_entry *entry, struct frame_owner owner, 
     struct pfn frame = swap_frame_of(&ram->swap, slot);
     ram->mappings[frame.number] = 1;
     ram->owners[frame.number] = owner;
+    ram_set(ram, frame, FRAME_DIRTY);
     *entry = entry_of(frame, PTE_PRESENT);
     swap_drop(&ram->swap, slot);
     swap_uncache(&ram->swap, frame);

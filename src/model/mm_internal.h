@@ -187,6 +187,13 @@ int mm_populate_vmas(struct mm *mm, vaddr start, vaddr end);
 int mm_place(const struct mm *mm, const struct map_request *request, uint64_t length,
              vaddr *result);
 
+/* A page of a file or of shared memory is about to be written to. */
+INLINE void mm_note_dirty(struct mm *mm, page_entry entry, bool write) {
+    if (write && (entry & PTE_ANON) == 0) {
+        ram_set(&mm->machine->ram, entry_frame(entry), FRAME_DIRTY);
+    }
+}
+
 /* ---- munmap without its checks (map.c) ----------------------------------------------------- */
 
 int mm_unmap_range(struct mm *mm, vaddr start, vaddr end);

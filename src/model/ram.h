@@ -44,6 +44,7 @@ struct ram {
 #define FRAME_WRITTEN 1    /* it holds something else than zeros */
 #define FRAME_REFERENCED 2 /* was found used when reclaim looked at it */
 #define FRAME_LAZY 4       /* MADV_FREE: may be dropped as long as nobody writes to it */
+#define FRAME_DIRTY 8      /* of a file or shared memory: a write was asked for */
 
 /* -ENOMEM when the pool cannot hold the records (36 bytes a frame, touched as frames are used). */
 int ram_init(struct ram *ram, struct frames *frames, uint64_t swap_slots,

@@ -120,6 +120,15 @@ static enum outcome swap_out_shared(struct machine *machine, struct pfn frame, b
     return PAGE_LEAVING;
 }
 
+/* What nobody wrote to is zeros, and comes back as such. */
+static enum outcome drop_clean_shared(struct machine *machine, struct pfn frame) {
+    const struct frame_owner *owner = &machine->ram.owners[frame.number];
+    unmap_page(machine, frame, 0);
+    *file_entry(owner->file, owner->index) = 0;
+    ram_drop(&machine->ram, frame);
+    return PAGE_FREED;
+}
+
 static enum outcome drop_file_page(struct machine *machine, struct pfn frame) {
     const struct frame_owner *owner = &machine->ram.owners[frame.number];
     unmap_page(machine, frame, 0);
@@ -205,9 +214,13 @@ static enum outcome take_away(struct machine *machine, struct pfn head, const st
         return split_huge(machine, head);
     }
     const struct model_file *file = ram->owners[head.number].file;
+    bool was_written = look->dirty || ram_has(ram, head, FRAME_WRITTEN | FRAME_DIRTY);
+    if (file != NULL && file->is_shared_memory) {
+        return was_written ? swap_out_shared(machine, head, look->dirty)
+                           : drop_clean_shared(machine, head);
+    }
     if (file != NULL) {
-        return file->is_shared_memory ? swap_out_shared(machine, head, look->dirty)
-                                      : drop_file_page(machine, head);
+        return drop_file_page(machine, head);
     }
     if (!ram_has(ram, head, FRAME_LAZY)) {
         return swap_out(machine, head, look->dirty);

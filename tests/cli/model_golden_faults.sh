@@ -270,6 +270,27 @@ madvise A 8p pageout
 expect minflt 0
 write A 8p
 END
+golden shared_paged_out <<'END'
+mmap A 64p rw- shared fixed at W
+read A 32p
+write A+32p 8p
+madvise A+40p 8p populate_write
+madvise A 64p pageout
+expect rss_kb 0
+read A 32p
+expect minflt 32
+read A+32p 16p
+expect minflt 1
+END
+golden locked_growth <<'END'
+mmap A 8p rw- growsdown locked fixed at W+8M
+write W+8128K 1p
+expect errno 0
+expect signal null
+munlock W+8128K 24p
+expect errno 0
+mlock W+8M 8p
+END
 golden file_paged_out <<'END'
 file F 100p
 mmap A 100p rw- file=F fixed at W

@@ -81,3 +81,8 @@ printf 'mmap A 1p rw- fixed at W\nwrite A 1p\nexpect minflt 2\n' >"$work/wrong"
 run "$arenite" model run "$work/wrong"
 expect_status 1 "an expectation that does not hold"
 expect_line err "arenite: $work/wrong:3: expected minflt 2, but it is 1" "expect"
+
+# A VMA that begins below what a name stands for is told by that name all the same.
+printf 'mmap A 5p rw-\nmremap A+4p 1p 16p maymove\n' >"$work/below"
+run "$arenite" model run --json "$work/below"
+expect_line out '.*"vmas":\[{"start":"A-64K","end":"A+16K",.*' "a VMA that begins below its name"
