@@ -23,7 +23,7 @@ struct placement {
     struct page_heap *heap;
     uint32_t first;
     uint32_t count;
-    size_t least_bytes; /* of pages that must be there; 0: any will do */
+    const struct page_wish *wish;
 };
 
 /* ---- committing ------------------------------------------------------------------------------ */
@@ -76,8 +76,7 @@ static int commit_step(struct page_heap *heap, uint32_t past) {
 /* ---- finding units --------------------------------------------------------------------------- */
 
 static bool place_in_dirty(struct placement *placement) {
-    placement->heap =
-        page_heap_find_dirty(placement->count, placement->least_bytes, &placement->first);
+    placement->heap = page_heap_find_dirty(placement->wish, &placement->first);
     if (placement->heap == NULL) {
         return false;
     }
@@ -133,7 +132,7 @@ static int place(struct placement *placement) {
     if (place_in_dirty(placement)) {
         return 0;
     }
-    if (placement->least_bytes != 0) {
+    if (placement->wish->least_bytes != 0 || placement->wish->only_use) {
         return -ENOENT;
     }
     if (place_in_free_blocks(placement)) {
@@ -208,19 +207,19 @@ static void hand_out(const struct placement *placement, void *record, struct pag
 }
 
 int page_run_alloc(size_t granules, void *record, struct page_run *run) {
-    return page_run_alloc_touched(granules, 0, record, run);
+    const struct page_wish wish = {.granules = granules};
+    return page_run_alloc_wish(&wish, record, run);
 }
 
-int page_run_alloc_touched(size_t granules, size_t least_bytes, void *record,
-                           struct page_run *run) {
-    if (granules == 0 || granules > PAGE_RUN_MAX_GRANULES) {
+int page_run_alloc_wish(const struct page_wish *wish, void *record, struct page_run *run) {
+    if (wish->granules == 0 || wish->granules > PAGE_RUN_MAX_GRANULES) {
         return -ENOMEM;
     }
-    struct placement placement = {.count = (uint32_t)granules, .least_bytes = least_bytes};
+    struct placement placement = {.count = (uint32_t)wish->granules, .wish = wish};
     page_heaps_take();
     int status = place(&placement);
     while (status == -ENOSPC) {
-        status = add_heap(units_bytes(granules));
+        status = add_heap(units_bytes(wish->granules));
         if (status == 0) {
             status = place(&placement);
         }
@@ -258,7 +257,7 @@ void page_run_free(const struct page_run *run, const void *record) {
     page_heaps_take();
     page_map_clear(start, start + run->bytes, record);
     buddy_free_range(&heap->buddy, first, count);
-    page_heap_note_touched(heap, first, count, run->touched_bytes);
+    page_heap_note_user(heap, first, run);
     page_heap_mark_dirty(heap, first, count, true);
     page_heap_reclass(heap);
     page_heaps_note_level();

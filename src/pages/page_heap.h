@@ -49,6 +49,15 @@ struct page_run {
     uintptr_t annex;        /* handed out: its records, policy.annex_bytes a granule; 0: none */
     size_t touched_bytes;   /* handed out: about how much has its pages; given back: how much its
                              * user touched, from the start, 0: not known */
+    uint8_t use;            /* given back: a number for what it was used for */
+};
+
+/* What is wanted of a run that had a user before. */
+struct page_wish {
+    size_t granules;
+    size_t least_bytes; /* more than these have their pages; 0: it may be a new one */
+    uint8_t use;        /* of runs with pages, those that were used for this go first */
+    bool only_use;      /* no others */
 };
 
 struct page_heap_stats {
@@ -67,9 +76,8 @@ struct page_heap_stats {
  * untouched; 0 granules and more than PAGE_RUN_MAX_GRANULES are refused so. */
 int page_run_alloc(size_t granules, void *record, struct page_run *run);
 
-/* The same, only where more than least_bytes of the run have their pages: -ENOENT when there are
- * none such, or none that a short search finds. 0: anywhere. */
-int page_run_alloc_touched(size_t granules, size_t least_bytes, void *record, struct page_run *run);
+/* The same by a wish: -ENOENT when there are none such, or none that a short search finds. */
+int page_run_alloc_wish(const struct page_wish *wish, void *record, struct page_run *run);
 
 /* Whether free granules may have pages; a guess, since others take and free them meanwhile. */
 bool page_heap_has_dirty(void);

@@ -3,11 +3,16 @@
  *
  * A slab touches its span from the front as it is needed, so the last slab of every class leaves
  * some of its pages untouched. Whoever takes such a span and needs all of it faults, while another
- * takes a span with all pages and needs few. So the spans with the most pages go first: those who
- * come last, and will not fill what they take, get what is left.
+ * takes a span with all pages and needs few. A program that repeats itself needs of each class what
+ * it needed before, so a span goes to its former use if that asks for one. Then the spans with the
+ * most pages go first: those who come last, and will not fill what they take, get what is left.
  *
- *      touched, in sixteenths    | 16 | 16 | 5 | 16 | 0 | 2 |
- *      handed out in this order    1    2    4   3    6   5
+ *      used for             | a  | a | b | a  | b  |  c |
+ *      touched, sixteenths  | 16 | 5 | 2 | 16 | 16 | 14 |
+ *      handed out to a in     1    3   6   2    4     5     this order
+ *
+ * A long span that is free as a whole is not broken up while there is another with nearly as many
+ * pages: who wants a long one would find none.
  *
  * The lowest address goes first among equals, so that a heap fills from one end. */
 #include "base/bits.h"
@@ -19,10 +24,17 @@
 #define SPAN_MAX_UNITS 64u
 #define PART_BYTES (GRANULE_BYTES / UNIT_TOUCHED_ALL)
 
+/* What a span is worth: all of its pages so much, the use wished for as much again. Each time that
+ * the free block it lies in has to be halved for it costs an eighth of its pages. */
+#define WORTH_FULL 64u
+#define WORTH_USE WORTH_FULL
+#define WORTH_HALVING (WORTH_FULL / 8)
+#define HALVINGS_MAX 3u
+
 struct choice {
     struct page_heap *heap;
     uint32_t first;
-    uint32_t score; /* sixteenths of granules that are touched */
+    uint32_t worth;
 };
 
 static uint32_t score_of(const struct page_heap *heap, uint32_t first, uint32_t count) {
@@ -49,45 +61,75 @@ static uint32_t next_dirty_span(const struct page_heap *heap, uint32_t first, ui
     return heap->committed_units;
 }
 
+static uint32_t halvings(const struct page_heap *heap, uint32_t first, uint32_t count) {
+    unsigned order = 0;
+    (void)buddy_find(&heap->buddy, first, &order);
+    uint32_t times = order - log2_ceil(count);
+    return times < HALVINGS_MAX ? times : HALVINGS_MAX;
+}
+
+/* If nothing has to be broken up for it; 0: not what is wished for. */
+static uint32_t worth_of(const struct page_heap *heap, uint32_t first,
+                         const struct page_wish *wish) {
+    uint32_t count = (uint32_t)wish->granules;
+    bool is_use = heap->use[first] == wish->use;
+    uint32_t score = is_use || !wish->only_use ? score_of(heap, first, count) : 0;
+    if (score <= wish->least_bytes / PART_BYTES) {
+        return 0;
+    }
+    return 1 + score * WORTH_FULL / (count * UNIT_TOUCHED_ALL) + (is_use ? WORTH_USE : 0);
+}
+
+/* A span that is worth so much before, if it is free. */
+static void choose_if_free(struct page_heap *heap, uint32_t first, uint32_t count, uint32_t worth,
+                           struct choice *choice) {
+    if (worth <= choice->worth || !buddy_is_free(&heap->buddy, first, count)) {
+        return;
+    }
+    uint32_t cost = halvings(heap, first, count) * WORTH_HALVING;
+    worth = worth > cost ? worth - cost : 1;
+    if (worth > choice->worth) {
+        *choice = (struct choice){heap, first, worth};
+    }
+}
+
 /* Adds what the heap has to the choice; the number of spans looked at. */
-static uint32_t look_through(struct page_heap *heap, uint32_t count, struct choice *choice) {
-    uint32_t looks = 0, most = count * UNIT_TOUCHED_ALL;
-    uint32_t best = 0; /* of this heap */
+static uint32_t look_through(struct page_heap *heap, const struct page_wish *wish,
+                             struct choice *choice) {
+    uint32_t looks = 0, count = (uint32_t)wish->granules;
     for (uint32_t first = next_dirty_span(heap, 0, count);
-         first + count <= heap->committed_units && best < most && looks < LOOKS_MAX; looks++) {
-        uint32_t score = score_of(heap, first, count);
-        best = score > best ? score : best;
-        if (score > choice->score && buddy_is_free(&heap->buddy, first, count)) {
-            *choice = (struct choice){heap, first, score};
-        }
+         first + count <= heap->committed_units && looks < LOOKS_MAX &&
+         choice->worth <= WORTH_FULL + WORTH_USE;
+         looks++) {
+        choose_if_free(heap, first, count, worth_of(heap, first, wish), choice);
         first = next_dirty_span(heap, first + count, count);
     }
     return looks;
 }
 
-struct page_heap *page_heap_find_dirty(uint32_t count, size_t least_bytes, uint32_t *first) {
-    struct choice choice = {NULL, 0, (uint32_t)(least_bytes / PART_BYTES)};
-    uint32_t looks = 0, most = count * UNIT_TOUCHED_ALL;
-    if (count > SPAN_MAX_UNITS || (count & (count - 1)) != 0) {
+struct page_heap *page_heap_find_dirty(const struct page_wish *wish, uint32_t *first) {
+    struct choice choice = {NULL, 0, 0};
+    uint32_t looks = 0;
+    if (wish->granules > SPAN_MAX_UNITS || !is_power_of_two(wish->granules)) {
         return NULL;
     }
-    for (struct page_heap *heap = page_heaps.all;
-         heap != NULL && looks < LOOKS_MAX && choice.score < most; heap = heap->next) {
+    for (struct page_heap *heap = page_heaps.all; heap != NULL && looks < LOOKS_MAX;
+         heap = heap->next) {
         if (heap->state == HEAP_LIVE && heap->dirty_units != 0) {
-            looks += look_through(heap, count, &choice);
+            looks += look_through(heap, wish, &choice);
         }
     }
     *first = choice.first;
     return choice.heap;
 }
 
-void page_heap_note_touched(struct page_heap *heap, uint32_t first, uint32_t count,
-                            size_t touched_bytes) {
-    size_t bytes = touched_bytes != 0 ? touched_bytes : units_bytes(count);
+void page_heap_note_user(struct page_heap *heap, uint32_t first, const struct page_run *run) {
+    size_t bytes = run->touched_bytes != 0 ? run->touched_bytes : run->bytes;
     size_t parts = (bytes + PART_BYTES - 1) / PART_BYTES;
-    for (uint32_t unit = first; unit < first + count; unit++) {
+    for (uint32_t unit = first; unit < first + (run->bytes >> GRANULE_SHIFT); unit++) {
         size_t here = parts < UNIT_TOUCHED_ALL ? parts : UNIT_TOUCHED_ALL;
         heap->touched[unit] = (uint8_t)(heap->touched[unit] > here ? heap->touched[unit] : here);
+        heap->use[unit] = run->use;
         parts -= here;
     }
 }

@@ -54,6 +54,7 @@ struct page_heap {
     struct heap_work work;
     uint64_t purging[(PAGE_HEAP_MAX_UNITS + 63) / 64];
     uint8_t touched[PAGE_HEAP_MAX_UNITS]; /* since the last purge, in sixteenths */
+    uint8_t use[PAGE_HEAP_MAX_UNITS];     /* what it was used for last */
 };
 
 #define UNIT_TOUCHED_ALL 16u
@@ -99,13 +100,12 @@ INLINE void page_heaps_drop(void) {
 
 /* ---- page_heap_dirty.c: under the lock ------------------------------------------------------- */
 
-/* A heap and the first of so many free units with as many touched pages as can be had, of more than
- * least_bytes; NULL: there are none. */
-struct page_heap *page_heap_find_dirty(uint32_t count, size_t least_bytes, uint32_t *first);
+/* A heap and the first of the free units with touched pages that suit the wish best; NULL: there
+ * are none. */
+struct page_heap *page_heap_find_dirty(const struct page_wish *wish, uint32_t *first);
 
-/* A run was in use whose first bytes were touched, as far as that is known. */
-void page_heap_note_touched(struct page_heap *heap, uint32_t first, uint32_t count,
-                            size_t touched_bytes);
+/* A run is given back: what its user says of it. */
+void page_heap_note_user(struct page_heap *heap, uint32_t first, const struct page_run *run);
 /* Marks free units as dirty or not, and counts them. */
 void page_heap_mark_dirty(struct page_heap *heap, uint32_t first, uint32_t count, bool is_dirty);
 size_t page_heap_touched_bytes(const struct page_heap *heap, uint32_t first, uint32_t count);

@@ -40,22 +40,24 @@ void depot_format(struct slab *slab, size_t class_index) {
     slab_format(slab, class_index);
 }
 
-struct slab *depot_new(struct thread *owner, size_t class_index) {
-    return depot_new_touched(owner, class_index, 0);
+static struct page_wish wish_of(size_t class_index) {
+    _Static_assert(SLAB_CLASSES <= UINT8_MAX, "a class is a use");
+    return (struct page_wish){.granules = class_span_bytes(class_index) >> GRANULE_SHIFT,
+                              .use = (uint8_t)class_index};
 }
 
-struct slab *depot_new_touched(struct thread *owner, size_t class_index, size_t least_bytes) {
+static struct slab *new_slab(struct thread *owner, const struct page_wish *wish) {
     struct slab *slab = record_take();
     if (slab == NULL) {
         return NULL;
     }
     struct page_run run;
-    size_t span_bytes = class_span_bytes(class_index);
-    if (page_run_alloc_touched(span_bytes >> GRANULE_SHIFT, least_bytes, slab, &run) != 0) {
+    size_t class_index = wish->use;
+    if (page_run_alloc_wish(wish, slab, &run) != 0) {
         record_put(slab);
         return NULL;
     }
-    DEBUG_CHECK(is_aligned((uintptr_t)run.start, span_bytes));
+    DEBUG_CHECK(is_aligned((uintptr_t)run.start, class_span_bytes(class_index)));
     slab->start = (uintptr_t)run.start;
     slab->heap = run.heap;
     if (!slab_set_marks(slab, run.annex)) {
@@ -71,12 +73,30 @@ struct slab *depot_new_touched(struct thread *owner, size_t class_index, size_t 
     return slab;
 }
 
+struct slab *depot_new(struct thread *owner, size_t class_index) {
+    struct page_wish wish = wish_of(class_index);
+    return new_slab(owner, &wish);
+}
+
+struct slab *depot_new_touched(struct thread *owner, size_t class_index, size_t least_bytes) {
+    struct page_wish wish = wish_of(class_index);
+    wish.least_bytes = least_bytes;
+    return new_slab(owner, &wish);
+}
+
+struct slab *depot_new_again(struct thread *owner, size_t class_index) {
+    struct page_wish wish = wish_of(class_index);
+    wish.only_use = true;
+    return new_slab(owner, &wish);
+}
+
 /* From then on the slab is nobody's: left in the middle, it is lost, not found once more. */
 void depot_release(struct slab *slab) {
     const struct page_run run = {.start = (void *)slab->start,
                                  .bytes = slab->span_bytes,
                                  .heap = slab->heap,
-                                 .touched_bytes = slab_touched_bytes(slab)};
+                                 .touched_bytes = slab_touched_bytes(slab),
+                                 .use = (uint8_t)slab->class_index};
     __atomic_store_n(&slab->owner, NULL, __ATOMIC_RELAXED);
     page_run_free(&run, slab);
     record_put(slab);

@@ -16,32 +16,7 @@
 #define SPARSE_SHARE 8
 
 /* How many spare slabs are looked at for one that is laid out for the class already. */
-#define SPARE_LOOKS 4
-
-void slabs_forget_emptied(struct thread *thread) {
-    thread->emptied_bytes = 0;
-    thread->retention = (struct retention){.high_bytes = 0};
-}
-
-void slabs_forget(struct thread *thread) {
-    for (size_t i = 0; i < SLAB_CLASSES; i++) {
-        thread->active[i] = &slab_none;
-        for (size_t group = 0; group < SLAB_GROUPS; group++) {
-            thread->partial[i][group].first = NULL;
-        }
-    }
-    for (size_t span = 0; span < SLAB_SPANS; span++) {
-        thread->spare[span].first = NULL;
-    }
-    thread->full.first = NULL;
-    thread->spare_bytes = 0;
-    thread->idle_bytes = 0;
-    thread->sparse_bytes = 0;
-    thread->sparse_look_bytes = 0;
-    thread->holes_bytes = 0;
-    thread->sparse = (struct retention){.high_bytes = 0};
-    slabs_forget_emptied(thread);
-}
+#define SPARE_LOOKS 64
 
 static struct slab *slab_of(struct list_link *link) {
     return LIST_ELEMENT(link, struct slab, link);
@@ -297,20 +272,24 @@ static struct slab *take_partial(struct thread *thread, size_t class_index) {
     return NULL;
 }
 
-/* The one emptied last, unless one of the class itself comes soon behind it: that one needs no
- * laying out. */
-static struct slab *choose_spare(const struct list *spare, size_t class_index) {
-    struct list_link *link = spare->first;
+/* The class's own spare slab that was emptied last: it needs no laying out. NULL: none. */
+static struct slab *find_own_spare(const struct thread *thread, size_t class_index) {
+    struct list_link *link = thread->spare[class_span(class_index)].first;
     for (unsigned looks = 0; link != NULL && looks < SPARE_LOOKS; looks++, link = link->next) {
         if (slab_of(link)->class_index == class_index) {
             return slab_of(link);
         }
     }
-    return spare->first != NULL ? slab_of(spare->first) : NULL;
+    return NULL;
 }
 
-static struct slab *take_spare(struct thread *thread, size_t class_index) {
-    struct slab *slab = choose_spare(&thread->spare[class_span(class_index)], class_index);
+/* The one emptied last. */
+static struct slab *find_spare(const struct thread *thread, size_t class_index) {
+    struct list_link *link = thread->spare[class_span(class_index)].first;
+    return link != NULL ? slab_of(link) : NULL;
+}
+
+static struct slab *take_spare(struct thread *thread, size_t class_index, struct slab *slab) {
     if (slab != NULL) {
         list_take(&slab->link);
         thread->spare_bytes -= slab_carved_bytes(slab);
@@ -350,21 +329,35 @@ static struct slab *take_idle(struct thread *thread, size_t class_index) {
     return NULL;
 }
 
-static struct slab *take_from_depot(struct thread *thread, size_t class_index) {
-    struct slab *slab = slabs_adopt(thread, class_index);
-    if (slab == NULL) {
-        slab = depot_new(thread, class_index);
-    }
+static struct slab *noted(struct thread *thread, struct slab *slab) {
     if (slab != NULL) {
-        note_taken(thread, class_index);
+        note_taken(thread, slab->class_index);
     }
     return slab;
+}
+
+static struct slab *take_from_depot(struct thread *thread, size_t class_index) {
+    struct slab *slab = slabs_adopt(thread, class_index);
+    return noted(thread, slab != NULL ? slab : depot_new(thread, class_index));
+}
+
+/* An empty one that was the class's before: its pages are touched as far as the class needs them,
+ * and the others' as far as they do. */
+static struct slab *take_own_empty(struct thread *thread, size_t class_index) {
+    struct slab *spare = find_own_spare(thread, class_index);
+    if (spare != NULL || !page_heap_has_dirty()) {
+        return take_spare(thread, class_index, spare);
+    }
+    return noted(thread, depot_new_again(thread, class_index));
 }
 
 static struct slab *next_slab(struct thread *thread, size_t class_index) {
     struct slab *slab = take_partial(thread, class_index);
     if (slab == NULL) {
-        slab = take_spare(thread, class_index);
+        slab = take_own_empty(thread, class_index);
+    }
+    if (slab == NULL) {
+        slab = take_spare(thread, class_index, find_spare(thread, class_index));
     }
     if (slab == NULL) {
         slab = take_idle(thread, class_index);
@@ -392,19 +385,16 @@ static struct slab *replace_active(struct thread *thread, size_t class_index) {
 /* An empty slab with more of its pages than `slab` has; NULL. */
 static struct slab *take_fuller(struct thread *thread, const struct slab *slab) {
     size_t class_index = slab->class_index, touched = slab_touched_bytes(slab);
-    const struct list *spare = &thread->spare[class_span(class_index)];
-    if (!list_is_empty(spare)) {
-        bool is_fuller = slab_touched_bytes(choose_spare(spare, class_index)) > touched;
-        return is_fuller ? take_spare(thread, class_index) : NULL;
+    struct slab *spare = find_own_spare(thread, class_index);
+    spare = spare != NULL ? spare : find_spare(thread, class_index);
+    if (spare != NULL) {
+        bool is_fuller = slab_touched_bytes(spare) > touched;
+        return is_fuller ? take_spare(thread, class_index, spare) : NULL;
     }
     if (touched > slab->span_bytes / 2 || !page_heap_has_dirty()) {
         return NULL;
     }
-    struct slab *fuller = depot_new_touched(thread, class_index, 2 * touched);
-    if (fuller != NULL) {
-        note_taken(thread, class_index);
-    }
-    return fuller;
+    return noted(thread, depot_new_touched(thread, class_index, 2 * touched));
 }
 
 /* The active slab's list is used up. Where carving it would fault while others lie idle with their

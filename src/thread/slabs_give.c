@@ -1,9 +1,36 @@
 /* slabs_give.c - slabs that a thread gives away: all at its end, nearly empty ones without the
- * pages between their last slots in use (slab/holes.h).
+ * pages between their last slots in use (slab/holes.h); or forgets.
  * Layer: thread (includes slab and below). See slabs.h. */
 #include "os/os.h"
 #include "slab/holes.h"
 #include "thread/slabs.h"
+
+/* ---- forgetting ----------------------------------------------------------------------------- */
+
+void slabs_forget_emptied(struct thread *thread) {
+    thread->emptied_bytes = 0;
+    thread->retention = (struct retention){.high_bytes = 0};
+}
+
+void slabs_forget(struct thread *thread) {
+    for (size_t i = 0; i < SLAB_CLASSES; i++) {
+        thread->active[i] = &slab_none;
+        for (size_t group = 0; group < SLAB_GROUPS; group++) {
+            thread->partial[i][group].first = NULL;
+        }
+    }
+    for (size_t span = 0; span < SLAB_SPANS; span++) {
+        thread->spare[span].first = NULL;
+    }
+    thread->full.first = NULL;
+    thread->spare_bytes = 0;
+    thread->idle_bytes = 0;
+    thread->sparse_bytes = 0;
+    thread->sparse_look_bytes = 0;
+    thread->holes_bytes = 0;
+    thread->sparse = (struct retention){.high_bytes = 0};
+    slabs_forget_emptied(thread);
+}
 
 /* ---- at the end ------------------------------------------------------------------------------ */
 

@@ -190,6 +190,32 @@ static void *phases(void *argument) {
     return NULL;
 }
 
+#define MIXED_MIN_BYTES 1024
+#define MIXED_MAX_BYTES 32768
+
+/* Blocks of many sizes, the same in each phase: spans go to the use that they had. */
+static void *mixed_phases(void *argument) {
+    const struct scene *scene = argument;
+    prepare((MIXED_MIN_BYTES + MIXED_MAX_BYTES) / 2);
+    const struct random_source start = chance;
+    long first = 0;
+    for (int phase = 0; phase < PHASES; phase++) {
+        struct random_source sizes = start;
+        long before = faults();
+        for (size_t i = 0; i < block_count; i++) {
+            size_t more = random_below(&sizes, MIXED_MAX_BYTES - MIXED_MIN_BYTES + 1);
+            blocks[i] = malloc(MIXED_MIN_BYTES + more);
+            TEST_CHECK(blocks[i] != NULL);
+            memset(blocks[i], 1, MIXED_MIN_BYTES + more);
+        }
+        shrink(scene->order);
+        long taken = faults() - before;
+        first = phase == 0 ? taken : first;
+        TEST_CHECK(phase < 2 || taken <= first / 11);
+    }
+    return NULL;
+}
+
 /* Nothing is left to give back afterwards, and malloc_trim says so. */
 static void *trim(void *argument) {
     const struct scene *scene = argument;
@@ -253,6 +279,7 @@ int main(void) {
         run_all(one_peak, sizes[i]);
         run_all(phases, sizes[i]);
     }
+    run_all(mixed_phases, 0);
     run_all(one_survivor, 5000);
     run_all(one_survivor, 100000);
     run_all(many_survivors, 1000);

@@ -1,4 +1,5 @@
-/* test_touched.c - free granules are handed out by how many of their pages they have.
+/* test_touched.c - free granules are handed out by their former use, and by how many of their
+ * pages they have.
  * Layer: tests (includes pages and below). In a forked child, so that it starts with no heap. */
 #include "os/os.h"
 #include "pages/page_heap.h"
@@ -35,7 +36,8 @@ static void most_pages_first(void) {
         CHILD_EXPECT(again.start == runs[order[i]].start && !again.is_zero);
         CHILD_EXPECT(again.touched_bytes == runs[order[i]].touched_bytes);
     }
-    CHILD_EXPECT(page_run_alloc_touched(1, GRANULE_BYTES / 16, &records[3], &again) == -ENOENT);
+    const struct page_wish wish = {.granules = 1, .least_bytes = GRANULE_BYTES / 16};
+    CHILD_EXPECT(page_run_alloc_wish(&wish, &records[3], &again) == -ENOENT);
     CHILD_EXPECT(page_run_alloc(1, &records[3], &again) == 0 && again.start == runs[3].start);
     CHILD_EXPECT(!page_heap_has_dirty());
     CHILD_EXPECT(page_run_alloc(1, &records[4], &again) == 0 && again.is_zero);
@@ -60,8 +62,61 @@ static void spans(void) {
     CHILD_EXPECT(again.touched_bytes == 8 * GRANULE_BYTES);
     page_run_free(&again, &records[2]);
     CHILD_EXPECT(page_heap_purge(0) == 16 * GRANULE_BYTES);
-    CHILD_EXPECT(page_run_alloc_touched(8, 1, &records[3], &again) == -ENOENT);
+    const struct page_wish wish = {.granules = 8, .least_bytes = 1};
+    CHILD_EXPECT(page_run_alloc_wish(&wish, &records[3], &again) == -ENOENT);
     CHILD_EXPECT(page_run_alloc(8, &records[3], &again) == 0 && again.is_zero);
+    EXPECT_AUDIT();
+}
+
+/* A run goes to its former use, however many pages others have; who wishes for no other gets none
+ * else. */
+static void former_use_first(void) {
+    static const uint8_t use[] = {1, 2, 1, 2};
+    static const size_t touched[] = {4, 16, 9, 12};
+    static const size_t order[] = {2, 0, 1}; /* for use 1 */
+    struct page_run runs[4], between[4], again;
+    for (size_t i = 0; i < 4; i++) {
+        CHILD_EXPECT(page_run_alloc(1, &records[i], &runs[i]) == 0);
+        CHILD_EXPECT(page_run_alloc(1, &records[4], &between[i]) == 0);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        runs[i].touched_bytes = touched[i] * (GRANULE_BYTES / 16);
+        runs[i].use = use[i];
+        page_run_free(&runs[i], &records[i]);
+    }
+    struct page_wish wish = {.granules = 1, .use = 1};
+    for (size_t i = 0; i < 3; i++) {
+        CHILD_EXPECT(page_run_alloc_wish(&wish, &records[i], &again) == 0);
+        CHILD_EXPECT(again.start == runs[order[i]].start);
+    }
+    wish.only_use = true;
+    CHILD_EXPECT(page_run_alloc_wish(&wish, &records[3], &again) == -ENOENT);
+    wish.use = 2;
+    CHILD_EXPECT(page_run_alloc_wish(&wish, &records[3], &again) == 0);
+    CHILD_EXPECT(again.start == runs[3].start);
+    CHILD_EXPECT(page_run_alloc_wish(&wish, &records[3], &again) == -ENOENT);
+    EXPECT_AUDIT();
+}
+
+/* A short run is cut off a long one that is free if others have few pages, not while another has
+ * nearly as many. */
+static void long_spans_stay_whole(void) {
+    struct page_run whole, beside, again;
+    CHILD_EXPECT(page_run_alloc(8, &records[0], &whole) == 0);
+    CHILD_EXPECT(page_run_alloc(1, &records[1], &beside) == 0);
+    CHILD_EXPECT(page_run_alloc(1, &records[2], &again) == 0);
+    page_run_free(&whole, &records[0]);
+    beside.touched_bytes = GRANULE_BYTES / 16;
+    page_run_free(&beside, &records[1]);
+    CHILD_EXPECT(page_run_alloc(1, &records[1], &again) == 0 && again.start == whole.start);
+    page_run_free(&again, &records[1]);
+    CHILD_EXPECT(page_run_alloc(8, &records[0], &again) == 0 && again.start == whole.start);
+    CHILD_EXPECT(page_run_alloc(1, &records[1], &again) == 0 && again.start == beside.start);
+    page_run_free(&whole, &records[0]);
+    beside.touched_bytes = GRANULE_BYTES / 16 * 11;
+    page_run_free(&beside, &records[1]);
+    CHILD_EXPECT(page_run_alloc(1, &records[1], &again) == 0 && again.start == beside.start);
+    CHILD_EXPECT(page_run_alloc(8, &records[0], &again) == 0 && again.start == whole.start);
     EXPECT_AUDIT();
 }
 
@@ -73,11 +128,15 @@ static void spans(void) {
 
 CHILD_TEST(most_pages_first)
 CHILD_TEST(spans)
+CHILD_TEST(former_use_first)
+CHILD_TEST(long_spans_stay_whole)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_most_pages_first),
         cmocka_unit_test(test_spans),
+        cmocka_unit_test(test_former_use_first),
+        cmocka_unit_test(test_long_spans_stay_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
