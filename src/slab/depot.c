@@ -8,8 +8,8 @@
 #include "slab/mark.h"
 #include "slab/record.h"
 
-/* A slab of which this part is in use, or less, is nearly empty. */
-#define NEARLY_EMPTY_SHARE 8
+/* Once a slab has holes, fewer pages are worth making more. */
+#define MORE_HOLES_PAGES 2
 
 /* Touched memory in empty slabs that wait for the next thread. */
 #define KEEP_EMPTY_BYTES ((size_t)1024 * 1024)
@@ -116,8 +116,8 @@ static void set_owner(struct slab *slab, struct thread *owner) {
 
 /* Looked at when it is nearly empty, and then each time half of what was left has been freed. */
 static int32_t give_floor(const struct slab *slab) {
-    int32_t live = (int32_t)slab_live(slab), nearly_empty = slab->capacity / NEARLY_EMPTY_SHARE;
-    return slab->holes == NULL && live > nearly_empty ? nearly_empty : live / 2;
+    int32_t live = (int32_t)slab_live(slab), few = (int32_t)slab_few(slab);
+    return slab->holes == NULL && live > few ? few : live / 2;
 }
 
 void depot_give(struct slab *slab) {
@@ -304,7 +304,7 @@ void depot_settle(struct slab *slab) {
         return;
     }
     if (page_heap_earned() <= RETENTION_BASE_BYTES) {
-        make_holes(slab, DEPOT_HOLES_PAGES);
+        make_holes(slab, slab->holes != NULL ? MORE_HOLES_PAGES : DEPOT_HOLES_PAGES);
     }
     give_back_to_depot(slab);
 }

@@ -142,6 +142,12 @@ INLINE void slab_set_floor(struct slab *slab, int32_t floor) {
     slab->own.floor = floor;
 }
 
+/* So many live slots, or fewer, are few: between them lie whole pages. Where each free slot holds
+ * some, that is so sooner. */
+INLINE uint32_t slab_few(const struct slab *slab) {
+    return slab->capacity / (slab->slot_bytes < SLAB_TOUCHED_BYTES ? 8u : 4u);
+}
+
 /* Group of a slab with so many live slots; and the number below which it leaves the group. */
 unsigned slab_group_of(const struct slab *slab);
 int32_t slab_group_floor(const struct slab *slab, unsigned group);

@@ -12,9 +12,6 @@
  * it without a look. */
 #define STAYS_SLOTS 2
 
-/* A slab of which this part is in use, or less, is nearly empty. */
-#define SPARSE_SHARE 8
-
 /* How many spare slabs are looked at for one that is laid out for the class already. */
 #define SPARE_LOOKS 64
 
@@ -29,8 +26,7 @@ static void put(struct list *list, struct slab *slab, enum slab_state state) {
 
 /* A partly used slab leaves its list. */
 static void leave_partial(struct thread *thread, const struct slab *slab) {
-    bool is_sparse = slab->state == SLAB_PARTIAL && slab->group == 0 && slab->own.floor == 0;
-    if (is_sparse) {
+    if (slabs_is_sparse(slab)) {
         size_t bytes = slab->span_bytes;
         thread->sparse_bytes -= bytes < thread->sparse_bytes ? bytes : thread->sparse_bytes;
     }
@@ -109,11 +105,14 @@ static void end_idle(struct thread *thread, const struct slab *slab) {
     }
 }
 
-/* One of the emptiest group is told once more, when it is nearly empty: an eighth is in use. */
+/* One of the emptiest group is told once more when it is nearly empty, and then each time half of
+ * what was left has been freed. */
 static int32_t partial_floor(const struct slab *slab, unsigned group) {
-    int32_t nearly_empty = slab->capacity / SPARSE_SHARE;
-    bool is_above = group == 0 && (int32_t)slab_live(slab) > nearly_empty;
-    return is_above ? nearly_empty : slab_group_floor(slab, group);
+    int32_t live = (int32_t)slab_live(slab), few = (int32_t)slab_few(slab);
+    if (group != 0) {
+        return slab_group_floor(slab, group);
+    }
+    return live > few ? few : live / 2;
 }
 
 static void put_partial(struct thread *thread, struct slab *slab) {
@@ -121,10 +120,8 @@ static void put_partial(struct thread *thread, struct slab *slab) {
     unsigned group = slab_group_of(slab);
     slab->group = (uint8_t)group;
     slab_set_floor(slab, partial_floor(slab, group));
-    if (group == 0 && slab->own.floor == 0) {
-        thread->sparse_bytes += slab->span_bytes;
-    }
     put(&thread->partial[slab->class_index][group], slab, SLAB_PARTIAL);
+    thread->sparse_bytes += slabs_is_sparse(slab) ? slab->span_bytes : 0;
 }
 
 /* Told when enough is free to be worth a look: one slot of large ones. */

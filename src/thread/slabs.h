@@ -59,6 +59,12 @@ INLINE struct slot_list *slabs_list(struct thread *thread, struct slab *slab) {
     return is_direct ? &slab->own : &thread->caches[slab->class_index];
 }
 
+/* A partly used slab that was found to be nearly empty. */
+INLINE bool slabs_is_sparse(const struct slab *slab) {
+    return slab->state == SLAB_PARTIAL && slab->group == 0 &&
+           slab->own.floor < (int32_t)slab_few(slab);
+}
+
 /* Nearly empty slabs are looked through when they span this much at least. */
 #define SPARSE_BYTES ((size_t)1024 * 1024)
 

@@ -123,14 +123,17 @@ struct slab *slabs_adopt(struct thread *thread, size_t class_index) {
     return slab;
 }
 
-/* The newest come first: of the rest only as much is looked at as has come since. */
-static bool make_holes_in(struct thread *thread, struct list *list, size_t bytes,
-                          size_t least_pages) {
+/* The newest come first: only as many nearly empty ones are looked at as have come since. */
+static bool make_holes_in(struct thread *thread, struct list *list, bool all, size_t bytes) {
+    size_t least_pages = all ? 1 : DEPOT_HOLES_PAGES;
     bool any = false;
     struct list_link *next;
     for (struct list_link *link = list->first; link != NULL && bytes != 0; link = next) {
         struct slab *slab = LIST_ELEMENT(link, struct slab, link);
         next = link->next;
+        if (!all && !slabs_is_sparse(slab)) {
+            continue;
+        }
         bytes -= slab->span_bytes < bytes ? slab->span_bytes : bytes;
         if (depot_give_with_holes(slab, least_pages)) {
             note_holes(thread, slab->span_bytes, 0);
@@ -171,8 +174,7 @@ bool slabs_make_holes(struct thread *thread, bool all) {
     thread->sparse_look_bytes = 0;
     for (size_t i = 1; i < SLAB_CLASSES; i++) {
         for (size_t group = 0; group < (all ? SLAB_GROUPS : 1); group++) {
-            any |= make_holes_in(thread, &thread->partial[i][group], bytes,
-                                 all ? 1 : DEPOT_HOLES_PAGES);
+            any |= make_holes_in(thread, &thread->partial[i][group], all, bytes);
         }
     }
     return any;
