@@ -200,14 +200,15 @@ static int remap_flags_of(unsigned flags) {
 
 /* The kernel's numbers, newer ones included that libc's headers may lack. */
 static const int advice_numbers[ADVICES] = {
-    [ADVICE_NORMAL] = 0,          [ADVICE_RANDOM] = 1,           [ADVICE_SEQUENTIAL] = 2,
-    [ADVICE_WILLNEED] = 3,        [ADVICE_DONTNEED] = 4,         [ADVICE_FREE] = 8,
-    [ADVICE_REMOVE] = 9,          [ADVICE_DONTFORK] = 10,        [ADVICE_DOFORK] = 11,
-    [ADVICE_HUGEPAGE] = 14,       [ADVICE_NOHUGEPAGE] = 15,      [ADVICE_DONTDUMP] = 16,
-    [ADVICE_DODUMP] = 17,         [ADVICE_WIPEONFORK] = 18,      [ADVICE_KEEPONFORK] = 19,
-    [ADVICE_COLD] = 20,           [ADVICE_PAGEOUT] = 21,         [ADVICE_POPULATE_READ] = 22,
-    [ADVICE_POPULATE_WRITE] = 23, [ADVICE_DONTNEED_LOCKED] = 24, [ADVICE_COLLAPSE] = 25,
-    [ADVICE_GUARD_INSTALL] = 102, [ADVICE_GUARD_REMOVE] = 103,
+    [ADVICE_NORMAL] = 0,           [ADVICE_RANDOM] = 1,         [ADVICE_SEQUENTIAL] = 2,
+    [ADVICE_WILLNEED] = 3,         [ADVICE_DONTNEED] = 4,       [ADVICE_FREE] = 8,
+    [ADVICE_REMOVE] = 9,           [ADVICE_DONTFORK] = 10,      [ADVICE_DOFORK] = 11,
+    [ADVICE_HUGEPAGE] = 14,        [ADVICE_NOHUGEPAGE] = 15,    [ADVICE_DONTDUMP] = 16,
+    [ADVICE_MERGEABLE] = 12,       [ADVICE_UNMERGEABLE] = 13,   [ADVICE_DODUMP] = 17,
+    [ADVICE_WIPEONFORK] = 18,      [ADVICE_KEEPONFORK] = 19,    [ADVICE_COLD] = 20,
+    [ADVICE_PAGEOUT] = 21,         [ADVICE_POPULATE_READ] = 22, [ADVICE_POPULATE_WRITE] = 23,
+    [ADVICE_DONTNEED_LOCKED] = 24, [ADVICE_COLLAPSE] = 25,      [ADVICE_GUARD_INSTALL] = 102,
+    [ADVICE_GUARD_REMOVE] = 103,
 };
 
 /* Limits of what is mapped count from what was mapped when the script began. */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysinfo.h>
+#include <unistd.h>
 
 /* ---- files of /proc and /sys --------------------------------------------------------------- */
 
@@ -59,6 +60,7 @@ static unsigned read_mthp(void) {
 void probe_settings(struct personality *personality) {
     personality->thp = read_thp();
     personality->mthp_orders = read_mthp();
+    personality->merges_pages = access("/sys/kernel/mm/ksm", F_OK) == 0;
     personality->max_map_count = read_number("/proc/sys/vm/max_map_count", 65530);
     personality->min_address = read_number("/proc/sys/vm/mmap_min_addr", 65536);
     uint64_t mode = read_number("/proc/sys/vm/overcommit_memory", 0);

@@ -151,10 +151,10 @@ static void put_madvise(struct generator *generator) {
     static const char *const common[] = {"dontneed", "dontneed", "free", "hugepage", "nohugepage"};
     static const char *const rare[] = {
         "collapse", /* of shared memory there is no huge page in the model */
-        "pageout",    "remove",   "populate_read",  "populate_write", "random",
-        "sequential", "normal",   "dontfork",       "dofork",         "wipeonfork",
-        "keeponfork", "dontdump", "dodump",         "guard_install",  "guard_remove",
-        "cold",       "willneed", "dontneed_locked"};
+        "pageout",    "remove",   "populate_read",   "populate_write", "random",
+        "sequential", "normal",   "dontfork",        "dofork",         "wipeonfork",
+        "keeponfork", "dontdump", "dodump",          "guard_install",  "guard_remove",
+        "cold",       "willneed", "dontneed_locked", "mergeable",      "unmergeable"};
     put_range(generator, "madvise");
     size_t skipped = generator->shares ? 1 : 0;
     size_t rares = sizeof rare / sizeof rare[0] - skipped;

@@ -29,6 +29,8 @@ static const struct flag_advice flag_advices[] = {
     {ADVICE_KEEPONFORK, VMF_WIPEONFORK, 0},
     {ADVICE_DONTDUMP, 0, VMF_DONTDUMP},
     {ADVICE_DODUMP, VMF_DONTDUMP, 0},
+    {ADVICE_MERGEABLE, 0, VMF_MERGEABLE},
+    {ADVICE_UNMERGEABLE, VMF_MERGEABLE, 0},
     {ADVICE_HUGEPAGE, VMF_NOHUGEPAGE, VMF_HUGEPAGE},
     {ADVICE_NOHUGEPAGE, VMF_HUGEPAGE, VMF_NOHUGEPAGE},
 };
@@ -47,6 +49,9 @@ static int advise_flags(const struct part *part, const struct flag_advice *row) 
     bool is_private_anon = vma_is_anonymous(vma) && (vma->flags & VMF_SHARED) == 0;
     if (row->advice == ADVICE_WIPEONFORK && !is_private_anon) {
         return -EINVAL;
+    }
+    if (row->advice == ADVICE_MERGEABLE && (vma->flags & VMF_SHARED) != 0) {
+        return 0; /* silently */
     }
     uint64_t flags = (vma->flags & ~row->clear) | row->set;
     struct vma *result;
@@ -281,9 +286,18 @@ static int advise_range(struct mm *mm, vaddr start, vaddr end, enum advice advic
     return holes;
 }
 
+/* Some advice is not known to every kernel. */
+static bool is_known(const struct mm *mm, enum advice advice) {
+    bool merging = advice == ADVICE_MERGEABLE || advice == ADVICE_UNMERGEABLE;
+    return !merging || mm->machine->personality.merges_pages;
+}
+
 int mm_advise(struct mm *mm, vaddr start, uint64_t length, enum advice advice) {
     uint64_t rounded = page_round_up(length);
     vaddr end = start + rounded;
+    if (!is_known(mm, advice)) {
+        return -EINVAL;
+    }
     if (!is_page_aligned(start) || (length != 0 && rounded == 0) || end < start) {
         return -EINVAL;
     }

@@ -34,6 +34,7 @@ struct personality {
     bool reclaims_tables;     /* MADV_DONTNEED of a whole 2 MiB block frees its PTE table */
     bool guard_flag;          /* a VMA with guard pages shows `gu` */
     bool collapse_needs_page; /* MADV_COLLAPSE makes no block huge in which nothing was written */
+    bool merges_pages;        /* MADV_MERGEABLE is known (KSM) */
     bool may_exceed_locked;   /* CAP_IPC_LOCK */
     bool bits32;              /* a 32-bit process: 3 GiB or 4 GiB of addresses */
     bool bottom_up;           /* the classic layout (ADDR_COMPAT_LAYOUT) */

@@ -29,6 +29,7 @@ struct personality personality_default(uint64_t ram_pages) {
         .stack_is_nohuge = true,
         .reclaims_tables = true,
         .guard_flag = true,
+        .merges_pages = true,
         .may_exceed_locked = true,
     };
 }

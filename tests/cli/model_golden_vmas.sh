@@ -31,6 +31,17 @@ write A 1p
 mmap B 4p rw- fixed at W+4p
 expect vmas 1
 END
+golden mergeable <<'END'
+mmap A 12p rw- fixed at W
+madvise A+4p 4p mergeable
+expect vmas 3
+madvise A 12p unmergeable
+expect vmas 1
+mmap B 4p rw- shared fixed at W+64p
+madvise B+2p 2p mergeable
+expect errno 0
+expect vmas 2
+END
 golden rights_and_back <<'END'
 mmap A 12p rw- fixed at W
 mprotect A+4p 4p r--
