@@ -14,6 +14,8 @@
 #define LIMIT_MOST_SLOTS ((size_t)512)
 /* By so much all limits together may be raised, shared by all threads. */
 #define RAISED_ALL_BYTES ((size_t)8 << 20)
+/* With more it was filled. */
+#define MANY_LIMITS ((size_t)3)
 /* In a row: much is freed at once. */
 #define FLUSHES_MANY 63
 
@@ -47,7 +49,7 @@ static void set_limit(struct thread *thread, size_t class_index, size_t limit) {
  * have. */
 static void learn_limit(struct thread *thread, size_t class_index) {
     struct slot_list *cache = &thread->caches[class_index];
-    size_t sent = (size_t)cache->flushes * cache->limit;
+    size_t sent = (size_t)cache->flushes * 2 * cache->limit;
     size_t limit = raised_limit(class_index, cache->limit);
     size_t more_bytes = (limit - cache->limit) * class_bytes(class_index);
     cache->flushes = 0;
@@ -307,6 +309,8 @@ void caches_recount(struct thread *thread) {
 
 /* ---- flushing -------------------------------------------------------------------------------- */
 
+/* All it holds, for a few slots that stay would each keep a slab from being empty; of a slab's whole
+ * list that it was filled with only the newest. */
 static void flush(struct thread *thread, size_t class_index, size_t count) {
     struct slot_list *cache = &thread->caches[class_index];
     if (cache->flushes == FLUSHES_MANY) {
@@ -315,13 +319,12 @@ static void flush(struct thread *thread, size_t class_index, size_t count) {
         cache->flushes++;
     }
     struct slot *first = cache->head;
-    size_t keep = count - cache->limit;
+    size_t sends = count <= MANY_LIMITS * cache->limit ? count : cache->limit;
     forget(cache);
-    cache->head = send_chain_home(thread, first, cache->limit);
-    if (!slot_list_is_empty(cache)) {
-        size_t room = room_until_unused(thread->active[class_index], keep, cache->limit);
-        set_count(cache, keep, room > 0 ? room : 1);
-    }
+    cache->head = send_chain_home(thread, first, sends);
+    count = slot_list_is_empty(cache) ? 0 : count - sends;
+    size_t room = room_until_unused(thread->active[class_index], count, room_of(cache, count));
+    set_count(cache, count, room > 0 ? room : 1);
 }
 
 /* Told when it is full, and when all slots of the active slab seem to be in it. */

@@ -13,14 +13,15 @@
  * What is freed into a full slab or the active one goes to the cache; what is freed into a partly
  * used one goes straight home: where many blocks are freed, most take the short way.
  *
- * How many a cache holds is learnt. Full, it sends `limit` slots home, the newest, for they are
- * warm and mostly lie in one slab, whose list takes them as the chain they are; when it must be
+ * How many a cache holds is learnt. Full, with twice its limit, it sends all home; most lie in
+ * a few slabs, whose lists take them as the chains they are; when it must be
  * filled again after that, the limit doubles: those would have been wanted, as far as the thread's
  * share of what all caches together may have beyond the first limits goes. But when more was sent
  * than any cache may hold, because a program let go of much at once, the limit is what it was at
  * first: what does not fit had better take the short way.
  *
- * A cache of small slots is filled with the whole list of a slab; that may be more than its limit.
+ * A cache of small slots is filled with the whole list of a slab. That may be more than its limit;
+ * then the newest go home as more come.
  *
  * A larger slot of another thread's slab stays in the cache, too, of a thread that uses its class:
  * threads that exchange blocks then live on what they free, and nothing waits for an owner that

@@ -224,12 +224,6 @@ void slabs_look_at(struct thread *thread, struct slab *slab) {
     }
 }
 
-void slabs_free(struct thread *thread, struct slab *slab, struct slot *slot) {
-    if (slab_push(slab, slot)) {
-        slabs_look_at(thread, slab);
-    }
-}
-
 void slabs_free_run(struct thread *thread, struct slab *slab, struct slot *first, struct slot *last,
                     size_t count) {
     int32_t until = slab->own.until;

@@ -94,11 +94,15 @@ void slabs_stock(struct thread *thread, struct slab *slab, size_t slots);
 /* slab->own.until has come to 0. */
 void slabs_look_at(struct thread *thread, struct slab *slab);
 
-/* Puts a slot of an own slab back and looks at the slab if that is due. */
-void slabs_free(struct thread *thread, struct slab *slab, struct slot *slot);
-/* The same of so many linked ones, first to last. */
+/* Puts so many slots, linked first to last, back into their slab, an own one, and looks at it if
+ * that is due; and a single one. */
 void slabs_free_run(struct thread *thread, struct slab *slab, struct slot *first, struct slot *last,
                     size_t count);
+INLINE void slabs_free(struct thread *thread, struct slab *slab, struct slot *slot) {
+    if (slab_push(slab, slot)) {
+        slabs_look_at(thread, slab);
+    }
+}
 
 /* Gives every slab away: the empty ones to the page heaps, the others to the depot. The depot's
  * lock is held; empty ones are collected in `empty` for slabs_release_list. */
