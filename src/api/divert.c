@@ -7,6 +7,7 @@
 #include "api/foreign.h"
 #include "base/format.h"
 #include "hardened/block.h"
+#include "thread/large.h"
 
 /* Mappings from this size on are not copied. */
 #define COPIED_MOST_BYTES ((size_t)1 << 20)
@@ -35,17 +36,31 @@ static const char *wanted_by(unsigned origin) {
     return origin == ORIGIN_MALLOC ? "free" : origin == ORIGIN_NEW ? "delete" : "delete[]";
 }
 
-/* Where a program has operators of its own, what they made of our memory is not our business. */
-static COLD void free_other(void *memory, enum mark_origin origin, const void *caller) {
+/* Whether the block may not be freed, which is said. Where a program has operators of its own, what
+ * they made of our memory is not our business. */
+static COLD bool report_other(const void *memory, unsigned from, enum mark_origin origin) {
     char what[64];
     if (!cxx_operators_are_ours()) {
-        hardened_free(memory, ORIGIN_ANY, caller);
-        return;
+        return false;
     }
-    const struct slot_mark *mark = slab_mark_of(slab_at(memory), memory);
-    format_text(what, sizeof what, "%s of a block from %s", wanted_by(origin),
-                name_of(mark->origin));
+    format_text(what, sizeof what, "%s of a block from %s", wanted_by(origin), name_of(from));
     report_misuse(what, memory);
+    return true;
+}
+
+static COLD void free_other(void *memory, enum mark_origin origin, const void *caller) {
+    if (!report_other(memory, slab_mark_of(slab_at(memory), memory)->origin, origin)) {
+        hardened_free(memory, ORIGIN_ANY, caller);
+    }
+}
+
+/* Of a block without a mark. */
+static bool is_other(const struct block *block, enum mark_origin origin) {
+    if (block->kind != BLOCK_MAPPED) {
+        return false;
+    }
+    unsigned from = large_family_of(block->memory);
+    return from != 0 && (from & origin) == 0 && report_other(block->memory, from, origin);
 }
 
 void divert_free(void *memory, enum mark_origin origin, const void *caller) {
@@ -58,7 +73,9 @@ void divert_free(void *memory, enum mark_origin origin, const void *caller) {
         free_other(memory, origin, caller);
     } else if (UNLIKELY(verdict == HARDENED_UNKNOWN)) {
         struct block block = entry_find_block(memory, "free", caller);
-        entry_free_found(&block);
+        if (!is_other(&block, origin)) {
+            entry_free_found(&block);
+        }
     }
 }
 
@@ -86,7 +103,11 @@ void *divert_realloc(void *memory, size_t bytes, const void *caller) {
         block.kind == BLOCK_MAPPED && old_bytes >= COPIED_MOST_BYTES && bytes >= COPIED_MOST_BYTES;
     if (stays_mapped) {
         bool may = bytes <= old_bytes || budget_allows(bytes - old_bytes);
-        return may ? thread_realloc(&block, bytes) : NULL;
+        void *resized = may ? thread_realloc(&block, bytes) : NULL;
+        if (resized != NULL) {
+            large_note_family(resized, ORIGIN_MALLOC);
+        }
+        return resized;
     }
     return move(&block, old_bytes, bytes, caller);
 }

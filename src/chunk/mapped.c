@@ -65,6 +65,18 @@ void mapped_seal(void *memory, size_t request) {
     mapped_unlock();
 }
 
+/* In a handler that interrupted the table's holder nothing is noted. */
+void mapped_note_family(void *memory, unsigned family) {
+    if (!mapped_lock()) {
+        return;
+    }
+    struct mapped_block *block = mapped_table_at(&mapped_blocks, (uintptr_t)memory);
+    if (block != NULL) {
+        block->family = family;
+    }
+    mapped_unlock();
+}
+
 /* The table tells the truth, so that the block can be freed or moved all the same. */
 static void check_block(const struct mapped_block *block) {
     const struct chunk *chunk = chunk_of_memory((const void *)block->memory);

@@ -31,6 +31,7 @@ struct mapped_block {
     size_t request;        /* bytes that the user asked for; 0: not sealed */
     struct region *region; /* slot of the thread that keeps it, NULL: nobody's */
     const void *caller;    /* who asked for it, as far as that is known */
+    size_t family;         /* of functions that it is from, in bits of who notes it; 0: none */
 };
 
 /* One that was freed: what is left of it. */
@@ -71,6 +72,9 @@ bool mapped_find_around(const void *address, struct mapped_block *block);
 
 /* Notes what the user of a block asked for, and who that is, and seals the bytes behind that. */
 void mapped_seal(void *memory, size_t request);
+
+/* Notes which functions a block is from; nothing if there is no such block. */
+void mapped_note_family(void *memory, unsigned family);
 
 /* Bytes that the user of a block may write. */
 size_t mapped_usable_bytes(const struct mapped_block *block);

@@ -81,6 +81,7 @@ static void fill_slot(struct mapped_block *slot, const struct mapped_block *bloc
     slot->bytes = block->bytes;
     slot->request = block->request;
     slot->caller = block->caller;
+    slot->family = block->family;
     slot->region = block->region;
     compiler_fence();
     slot->memory = block->memory;
@@ -144,6 +145,7 @@ void mapped_table_replace(struct mapped_table *table, const struct mapped_block 
     slot->bytes = block->bytes;
     slot->request = block->request;
     slot->caller = block->caller;
+    slot->family = block->family;
 }
 
 bool mapped_table_find_around(const struct mapped_table *table, uintptr_t address,

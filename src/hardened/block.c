@@ -7,6 +7,7 @@
 #include "hardened/site.h"
 #include "hardened/zero.h"
 #include "os/report.h"
+#include "thread/large.h"
 #include "thread/operation.h"
 
 /* From this size on libc's functions are faster than a loop. */
@@ -95,13 +96,21 @@ static COLD void *alloc_nothing(size_t alignment, enum mark_origin origin, const
     return address;
 }
 
+/* Has no mark: the table of mappings has room for a family. */
+static void *note_large(void *memory, enum mark_origin origin) {
+    if (memory != NULL) {
+        large_note_family(memory, origin);
+    }
+    return memory;
+}
+
 void *hardened_malloc(size_t bytes, enum mark_origin origin, const void *caller) {
     void *memory = bytes == 0 ? alloc_nothing(1, origin, caller) : NULL;
     if (LIKELY(memory == NULL)) {
         memory = alloc_slot(padded_bytes(bytes), bytes, origin, caller);
     }
     if (UNLIKELY(memory == NULL)) {
-        memory = thread_malloc(bytes);
+        memory = note_large(thread_malloc(bytes), origin);
     }
     return LIKELY(memory != NULL) ? memory : alloc_lone(bytes, origin, caller);
 }
@@ -112,7 +121,7 @@ void *hardened_calloc(size_t bytes, const void *caller) {
         memory = alloc_slot(padded_bytes(bytes), bytes, ORIGIN_MALLOC, caller);
     }
     if (UNLIKELY(memory == NULL)) {
-        memory = thread_calloc(bytes);
+        memory = note_large(thread_calloc(bytes), ORIGIN_MALLOC);
     }
     return LIKELY(memory != NULL) ? memory : alloc_lone(bytes, ORIGIN_MALLOC, caller);
 }
@@ -124,7 +133,7 @@ void *hardened_aligned(size_t alignment, size_t bytes, enum mark_origin origin,
         size_t padded = align_up(padded_bytes(bytes), alignment);
         memory = alloc_slot(padded, bytes, origin, caller);
     }
-    return memory != NULL ? memory : thread_aligned(alignment, bytes);
+    return memory != NULL ? memory : note_large(thread_aligned(alignment, bytes), origin);
 }
 
 /* ---- free ----------------------------------------------------------------------------------- */

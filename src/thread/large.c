@@ -248,6 +248,23 @@ bool large_push(void *memory) {
     return is_still;
 }
 
+/* As operations: a lock is taken, which handlers must not wait for. */
+void large_note_family(void *memory, unsigned family) {
+    struct operation operation;
+    operation_enter(&operation);
+    mapped_note_family(memory, family);
+    operation_leave(&operation);
+}
+
+unsigned large_family_of(const void *memory) {
+    struct operation operation;
+    struct mapped_block block = {.family = 0};
+    operation_enter(&operation);
+    bool found = mapped_find(memory, &block);
+    operation_leave(&operation);
+    return found ? (unsigned)block.family : 0;
+}
+
 /* ---- audit ---------------------------------------------------------------------------------- */
 
 const char *large_audit(const struct thread *thread) {

@@ -27,6 +27,11 @@ bool large_push(void *memory);
  * block is live. Inside an operation. */
 bool large_free(struct thread *thread, void *memory);
 
+/* Notes, and tells, which functions a mapped block is from, in bits of the caller's; 0: not known.
+ * Nothing is noted of what is no mapped block. */
+void large_note_family(void *memory, unsigned family);
+unsigned large_family_of(const void *memory);
+
 /* Unmaps what the thread caches. True when something was. Inside an operation. */
 bool large_release(struct thread *thread);
 /* The same, and forgets the live ones: they are nobody's then. */

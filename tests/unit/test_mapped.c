@@ -47,7 +47,8 @@ static struct mapped_block random_block(struct random_source *random) {
                                  lead + 8192,
                                  random_below(random, 8192 - CHUNK_HEADER_BYTES),
                                  NULL,
-                                 NULL};
+                                 NULL,
+                                 random_below(random, 8)};
 }
 
 static bool is_known(uintptr_t start) {
