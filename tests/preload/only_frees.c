@@ -17,9 +17,11 @@
 #define BATCHES 100
 #define BATCH_BLOCKS (BATCH_BYTES / 64)
 #define IDLE_THREADS 64
-/* A thread's stack and libc's record of it; and with it three quarters of its peak. */
+/* Of each of four sizes, 1 MiB in all. */
+#define PEAK_BLOCKS 400
+/* A thread's stack and libc's record of it; and with it half of its peak. */
 #define NOTHING_MAX_BYTES (16 * KIB)
-#define AFTER_PEAK_MAX_BYTES (200 * KIB)
+#define AFTER_PEAK_MAX_BYTES (512 * KIB)
 
 /* A batch goes from one thread to the other and back, empty. */
 struct batch {
@@ -127,17 +129,17 @@ static void test_owner_sleeps(void) {
 
 static pthread_barrier_t all_rest;
 
-/* Comes back from a peak of 262 KB of its own with nothing. */
+/* Comes back from a peak of 1 MiB of its own with nothing. */
 static void *peak_and_rest(void *unused) {
     static const size_t sizes[] = {20, 100, 500, 2000};
-    void *blocks[4][100];
+    void *blocks[4][PEAK_BLOCKS];
     for (size_t i = 0; i < 4; i++) {
-        for (size_t j = 0; j < 100; j++) {
+        for (size_t j = 0; j < PEAK_BLOCKS; j++) {
             blocks[i][j] = calloc(1, sizes[i]);
         }
     }
     for (size_t i = 0; i < 4; i++) {
-        for (size_t j = 0; j < 100; j++) {
+        for (size_t j = 0; j < PEAK_BLOCKS; j++) {
             free(blocks[i][j]);
         }
     }
