@@ -118,9 +118,9 @@ static void put_mmap(struct generator *generator) {
     const char *flag = one_in(generator, 6) ? CHOOSE(generator, rare) : "";
     if (generator->files && one_in(generator, 3)) {
         fprintf(generator->text,
-                "mmap M %" PRIu64 "p %s file=F+%" PRIu64 "p fixed at W+%" PRIu64 "p",
+                "mmap M %" PRIu64 "p %s file=F+%" PRIu64 "p%s fixed at W+%" PRIu64 "p",
                 random_length(generator), random_access(generator), below(generator, 32),
-                random_page(generator));
+                one_in(generator, 3) ? " shared" : "", random_page(generator));
         return;
     }
     if (generator->shares && one_in(generator, 4)) {
@@ -158,9 +158,10 @@ static void put_madvise(struct generator *generator) {
     put_range(generator, "madvise");
     size_t skipped = generator->shares ? 1 : 0;
     size_t rares = sizeof rare / sizeof rare[0] - skipped;
-    fprintf(generator->text, " %s",
-            one_in(generator, 3) ? choose(generator, rare + skipped, rares)
-                                 : CHOOSE(generator, common));
+    const char *word =
+        one_in(generator, 3) ? choose(generator, rare + skipped, rares) : CHOOSE(generator, common);
+    bool punches_file = generator->files && strcmp(word, "remove") == 0; /* an estimate */
+    fprintf(generator->text, " %s", punches_file ? "dontneed" : word);
 }
 
 static void put_mremap(struct generator *generator) {

@@ -24,9 +24,11 @@ static enum fault_signal map_file_page(struct fault *fault, page_entry *entry, v
     if (frame.number == 0) {
         return FAULT_OOM;
     }
-    bool writable = (vma->flags & (VMF_SHARED | VMF_WRITE)) == (VMF_SHARED | VMF_WRITE);
+    bool writable = (vma->flags & (VMF_SHARED | VMF_WRITE)) == (VMF_SHARED | VMF_WRITE) &&
+                    (fault->write || !vma_notes_writes(vma));
     ram_share(&mm->machine->ram, frame);
-    *entry = entry_of(frame, PTE_PRESENT | PTE_ACCESSED | (writable ? PTE_WRITE : 0));
+    *entry = entry_of(frame, PTE_PRESENT | PTE_ACCESSED | (writable ? PTE_WRITE : 0) |
+                                 (fault->write ? PTE_DIRTY : 0));
     mm_note_dirty(mm, *entry, fault->write);
     mm->file_pages++;
     return FAULT_NO_SIGNAL;
@@ -130,7 +132,7 @@ static enum fault_signal finish_fault(struct fault *fault) {
     limits.high = vma->end < limits.high ? vma->end : limits.high;
     struct window window = {fault->address, fault->address};
     bool is_inside = file_page_of(vma, fault->address) < vma->file->length_pages;
-    if (is_inside && !fault->write) {
+    if (is_inside) {
         widen(&window, vma, fault->address, &limits);
     }
     if (window.high > window.low && window_is_empty(entry_table(*fault->pmd), &window)) {

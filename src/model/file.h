@@ -52,4 +52,10 @@ uint64_t file_folio(const struct model_file *file, uint64_t page, uint64_t *coun
 /* Whether a page is in the cache. */
 bool file_has_page(const struct model_file *file, uint64_t page);
 
+/* Shared, and of a file: the first write to each page is a fault, so that the file system hears of
+ * it. */
+INLINE bool vma_notes_writes(const struct vma *vma) {
+    return vma->file != NULL && (vma->flags & VMF_SHARED) != 0 && !vma->file->is_shared_memory;
+}
+
 #endif

@@ -1,33 +1,36 @@
 /* protect.c - mprotect, and mlock, which changes flags in the same way.
  * Layer: model (includes base and the buddy core). */
+#include "model/file.h"
 #include "model/mm_internal.h"
 
 /* ---- entries ------------------------------------------------------------------------------- */
 
 /* A page becomes writable at once only when nobody shares it; otherwise the next write faults. */
-static page_entry with_access(page_entry entry, uint64_t flags) {
+static page_entry with_access(page_entry entry, uint64_t flags, bool notes_writes) {
     if ((entry & PTE_PRESENT) == 0) {
         return entry;
     }
     bool own = (entry & PTE_ANON) != 0 ? (entry & PTE_EXCLUSIVE) != 0
                                        : (flags & VMF_SHARED) != 0 && (entry & PTE_ZERO) == 0;
+    own &= !notes_writes || (entry & (PTE_ANON | PTE_DIRTY)) != 0;
     bool writable = (flags & VMF_WRITE) != 0 && own;
     return writable ? entry | PTE_WRITE : entry & ~PTE_WRITE;
 }
 
-static void change_protection(struct mm *mm, vaddr start, vaddr end, uint64_t flags) {
+static void change_protection(struct mm *mm, vaddr start, vaddr end, uint64_t flags,
+                              bool notes_writes) {
     page_entry *pmd;
     for (vaddr at = start; (pmd = tables_find_pmd(&mm->tables, &at, end)) != NULL;) {
         vaddr stop = block_end(at) < end ? block_end(at) : end;
         if (!entry_is_table(*pmd)) {
-            *pmd = with_access(*pmd, flags);
+            *pmd = with_access(*pmd, flags, notes_writes);
             at = stop;
             continue;
         }
         struct table *table = entry_table(*pmd);
         for (; at < stop; at += MODEL_PAGE_BYTES) {
             page_entry *entry = &table->entry[table_index(at, MODEL_PAGE_SHIFT)];
-            *entry = with_access(*entry, flags);
+            *entry = with_access(*entry, flags, notes_writes);
         }
     }
 }
@@ -73,7 +76,7 @@ static int protect_part(struct mm *mm, struct vma *vma, vaddr start, vaddr end, 
         }
         return error;
     }
-    change_protection(mm, start, end, flags);
+    change_protection(mm, start, end, flags, vma_notes_writes(result));
     if ((old & ~flags & VMF_ACCOUNT) != 0) {
         mm_uncharge(mm, pages);
     }

@@ -270,6 +270,24 @@ madvise A 8p pageout
 expect minflt 0
 write A 8p
 END
+golden shared_file <<'END'
+file F 128p
+mmap A 64p rw- shared file=F fixed at W
+read A 64p
+expect minflt 4
+write A 64p
+expect minflt 64
+mprotect A 64p r--
+mprotect A 64p rw-
+write A 64p
+expect minflt 0
+mmap B 64p rw- shared file=F+64p fixed at W+64p
+write B 64p
+expect minflt 4
+madvise B 64p dontneed
+write B+3p 2p
+expect minflt 1
+END
 golden shared_paged_out <<'END'
 mmap A 64p rw- shared fixed at W
 read A 32p
