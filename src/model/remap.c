@@ -210,6 +210,9 @@ static int unmap_source(struct remap *remap, uint64_t flags) {
         mm->machine->committed_pages += pages;
         mm->accounted_pages += pages;
     }
+    if (remap->old_length == 0) {
+        return 0; /* a second mapping of shared pages: the source stays, in one piece */
+    }
     return mm_unmap_range(mm, remap->address, remap->address + remap->old_length);
 }
 

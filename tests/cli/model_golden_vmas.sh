@@ -31,6 +31,16 @@ write A 1p
 mmap B 4p rw- fixed at W+4p
 expect vmas 1
 END
+golden doubled <<'END'
+mmap A 16p rw- shared fixed at W
+write A 4p
+mremap A+8p 0 4p maymove to W+64p
+expect vmas 2
+mremap A 0 4p maymove to W+80p
+expect vmas 3
+read W+80p 4p
+expect rss_kb 32
+END
 golden mergeable <<'END'
 mmap A 12p rw- fixed at W
 madvise A+4p 4p mergeable
