@@ -156,11 +156,16 @@ size_t slabs_returns_bytes(const struct thread *thread) {
     return pages * os_page_bytes();
 }
 
-/* Slabs that became empty went to the page heaps: what was taken again of these counts, too. */
+static size_t larger(size_t one, size_t other) {
+    return one > other ? one : other;
+}
+
+/* What was taken again of slabs that became empty counts, too, whether the thread kept them or the
+ * page heaps: before they are empty they are nearly so. */
 static size_t sparse_limit(struct thread *thread) {
     retention_look(&thread->sparse, thread->holes_bytes, os_clock_ns());
-    size_t earned = retention_earned(&thread->sparse), granules = page_heap_earned();
-    return SPARSE_BYTES + (earned > granules ? earned : granules) / 4 * 5;
+    size_t emptied = larger(retention_earned(&thread->retention), page_heap_earned());
+    return SPARSE_BYTES + (retention_earned(&thread->sparse) + emptied) / 4 * 5;
 }
 
 bool slabs_make_holes(struct thread *thread, bool all) {
