@@ -309,8 +309,8 @@ void caches_recount(struct thread *thread) {
 
 /* ---- flushing -------------------------------------------------------------------------------- */
 
-/* All it holds, for a few slots that stay would each keep a slab from being empty; of a slab's whole
- * list that it was filled with only the newest. */
+/* All it holds, for a few slots that stay would each keep a slab from being empty; of a slab's
+ * whole list that it was filled with only the newest. */
 static void flush(struct thread *thread, size_t class_index, size_t count) {
     struct slot_list *cache = &thread->caches[class_index];
     if (cache->flushes == FLUSHES_MANY) {
