@@ -32,15 +32,6 @@ static void leave_partial(struct thread *thread, const struct slab *slab) {
     }
 }
 
-static struct slab *take_first(struct list *list) {
-    struct list_link *link = list->first;
-    if (link == NULL) {
-        return NULL;
-    }
-    list_take(link);
-    return slab_of(link);
-}
-
 /* ---- states --------------------------------------------------------------------------------- */
 
 /* Within its first page, or with its first slots, an empty active slab costs what any slab costs:
@@ -252,12 +243,14 @@ void slabs_place(struct thread *thread, struct slab *slab) {
 
 /* ---- allocation ----------------------------------------------------------------------------- */
 
-static struct slab *take_partial(struct thread *thread, size_t class_index) {
+/* The fullest, as far as groups say; listed: one with slots in its list, of each group's first. */
+static struct slab *take_partial(struct thread *thread, size_t class_index, bool listed) {
     for (unsigned group = SLAB_GROUPS; group-- != 0;) {
-        struct slab *slab = take_first(&thread->partial[class_index][group]);
-        if (slab != NULL) {
-            leave_partial(thread, slab);
-            return slab;
+        struct list_link *link = thread->partial[class_index][group].first;
+        if (link != NULL && (!listed || !slab_list_is_empty(slab_of(link)))) {
+            list_take(link);
+            leave_partial(thread, slab_of(link));
+            return slab_of(link);
         }
     }
     return NULL;
@@ -343,7 +336,7 @@ static struct slab *take_own_empty(struct thread *thread, size_t class_index) {
 }
 
 static struct slab *next_slab(struct thread *thread, size_t class_index) {
-    struct slab *slab = take_partial(thread, class_index);
+    struct slab *slab = take_partial(thread, class_index, false);
     if (slab == NULL) {
         slab = take_own_empty(thread, class_index);
     }
@@ -378,9 +371,8 @@ static struct slab *take_fuller(struct thread *thread, const struct slab *slab) 
     size_t class_index = slab->class_index, touched = slab_touched_bytes(slab);
     struct slab *spare = find_own_spare(thread, class_index);
     spare = spare != NULL ? spare : find_spare(thread, class_index);
-    if (spare != NULL) {
-        bool is_fuller = slab_touched_bytes(spare) > touched;
-        return is_fuller ? take_spare(thread, class_index, spare) : NULL;
+    if (spare != NULL && slab_touched_bytes(spare) > touched) {
+        return take_spare(thread, class_index, spare);
     }
     if (touched > slab->span_bytes / 2 || !page_heap_has_dirty()) {
         return NULL;
@@ -388,15 +380,27 @@ static struct slab *take_fuller(struct thread *thread, const struct slab *slab) 
     return noted(thread, depot_new_touched(thread, class_index, 2 * touched));
 }
 
-/* The active slab's list is used up. Where carving it would fault while others lie idle with their
- * pages, one of these takes its place: what it lacks stays untouched, and it counts as full. */
-static void carve_or_leave(struct thread *thread, struct slab *slab) {
-    end_idle(thread, slab);
-    struct slab *fuller = slab_has_next_page(slab) ? NULL : take_fuller(thread, slab);
+/* The active slab's list is used up, and carving it would fault: a partly used slab with free slots
+ * takes its place, and it waits among these; or an empty one with more pages, and it counts as
+ * full. What it lacks stays untouched. False: neither is there. */
+static bool leave_active(struct thread *thread, struct slab *slab) {
+    struct slab *listed = take_partial(thread, slab->class_index, true);
+    if (listed != NULL) {
+        put_partial(thread, slab);
+        make_active(thread, listed);
+        return true;
+    }
+    struct slab *fuller = take_fuller(thread, slab);
     if (fuller != NULL) {
         put_full(thread, slab);
         begin_with(thread, fuller);
-    } else {
+    }
+    return fuller != NULL;
+}
+
+static void carve_or_leave(struct thread *thread, struct slab *slab) {
+    end_idle(thread, slab);
+    if (slab_has_next_page(slab) || !leave_active(thread, slab)) {
         slab_carve(slab);
         watch(slab);
     }

@@ -16,8 +16,9 @@
  * In front lie the thread's caches (cache.h), which take the active slab's list as a whole; what is
  * freed into a full slab or the active one comes here only when a cache is full.
  *
- * An allocation that finds its active slab used up carves more of it, collects what other threads
- * freed, and else takes, in this order: the fullest partial slab of the class, the spare slab
+ * An allocation that finds its active slab used up carves more of it, if that touches no new page
+ * or nothing else is there, collects what other threads freed, and else takes, in this order: the
+ * fullest partial slab of the class, an empty one that was the class's before, the spare slab
  * emptied last (its pages are resident and warm), one from the depot, a fresh granule.
  *
  * An active slab that comes to be empty stays active as long as the share of spare bytes allows,
