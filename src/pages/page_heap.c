@@ -132,7 +132,7 @@ static int place(struct placement *placement) {
     if (place_in_dirty(placement)) {
         return 0;
     }
-    if (placement->wish->least_bytes != 0 || placement->wish->only_use) {
+    if (placement->wish->least_bytes != 0) {
         return -ENOENT;
     }
     if (place_in_free_blocks(placement)) {

@@ -57,7 +57,6 @@ struct page_wish {
     size_t granules;
     size_t least_bytes; /* more than these have their pages; 0: it may be a new one */
     uint8_t use;        /* of runs with pages, those that were used for this go first */
-    bool only_use;      /* no others */
 };
 
 struct page_heap_stats {

@@ -11,9 +11,6 @@
  *      touched, sixteenths  | 16 | 5 | 2 | 16 | 16 | 14 |
  *      handed out to a in     1    3   6   2    4     5     this order
  *
- * A long span that is free as a whole is not broken up while there is another with nearly as many
- * pages: who wants a long one would find none.
- *
  * The lowest address goes first among equals, so that a heap fills from one end. */
 #include "base/bits.h"
 #include "pages/page_heap_internal.h"
@@ -24,12 +21,9 @@
 #define SPAN_MAX_UNITS 64u
 #define PART_BYTES (GRANULE_BYTES / UNIT_TOUCHED_ALL)
 
-/* What a span is worth: all of its pages so much, the use wished for as much again. Each time that
- * the free block it lies in has to be halved for it costs an eighth of its pages. */
+/* What a span is worth: all of its pages so much, the use wished for as much again. */
 #define WORTH_FULL 64u
 #define WORTH_USE WORTH_FULL
-#define WORTH_HALVING (WORTH_FULL / 8)
-#define HALVINGS_MAX 3u
 
 struct choice {
     struct page_heap *heap;
@@ -61,36 +55,16 @@ static uint32_t next_dirty_span(const struct page_heap *heap, uint32_t first, ui
     return heap->committed_units;
 }
 
-static uint32_t halvings(const struct page_heap *heap, uint32_t first, uint32_t count) {
-    unsigned order = 0;
-    (void)buddy_find(&heap->buddy, first, &order);
-    uint32_t times = order - log2_ceil(count);
-    return times < HALVINGS_MAX ? times : HALVINGS_MAX;
-}
-
-/* If nothing has to be broken up for it; 0: not what is wished for. */
+/* 0: not what is wished for. */
 static uint32_t worth_of(const struct page_heap *heap, uint32_t first,
                          const struct page_wish *wish) {
     uint32_t count = (uint32_t)wish->granules;
     bool is_use = heap->use[first] == wish->use;
-    uint32_t score = is_use || !wish->only_use ? score_of(heap, first, count) : 0;
+    uint32_t score = score_of(heap, first, count);
     if (score <= wish->least_bytes / PART_BYTES) {
         return 0;
     }
     return 1 + score * WORTH_FULL / (count * UNIT_TOUCHED_ALL) + (is_use ? WORTH_USE : 0);
-}
-
-/* A span that is worth so much before, if it is free. */
-static void choose_if_free(struct page_heap *heap, uint32_t first, uint32_t count, uint32_t worth,
-                           struct choice *choice) {
-    if (worth <= choice->worth || !buddy_is_free(&heap->buddy, first, count)) {
-        return;
-    }
-    uint32_t cost = halvings(heap, first, count) * WORTH_HALVING;
-    worth = worth > cost ? worth - cost : 1;
-    if (worth > choice->worth) {
-        *choice = (struct choice){heap, first, worth};
-    }
 }
 
 /* Adds what the heap has to the choice; the number of spans looked at. */
@@ -101,7 +75,10 @@ static uint32_t look_through(struct page_heap *heap, const struct page_wish *wis
          first + count <= heap->committed_units && looks < LOOKS_MAX &&
          choice->worth <= WORTH_FULL + WORTH_USE;
          looks++) {
-        choose_if_free(heap, first, count, worth_of(heap, first, wish), choice);
+        uint32_t worth = worth_of(heap, first, wish);
+        if (worth > choice->worth && buddy_is_free(&heap->buddy, first, count)) {
+            *choice = (struct choice){heap, first, worth};
+        }
         first = next_dirty_span(heap, first + count, count);
     }
     return looks;

@@ -84,12 +84,6 @@ struct slab *depot_new_touched(struct thread *owner, size_t class_index, size_t 
     return new_slab(owner, &wish);
 }
 
-struct slab *depot_new_again(struct thread *owner, size_t class_index) {
-    struct page_wish wish = wish_of(class_index);
-    wish.only_use = true;
-    return new_slab(owner, &wish);
-}
-
 /* From then on the slab is nobody's: left in the middle, it is lost, not found once more. */
 void depot_release(struct slab *slab) {
     const struct page_run run = {.start = (void *)slab->start,

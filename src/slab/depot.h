@@ -40,8 +40,6 @@ void depot_format(struct slab *slab, size_t class_index);
 struct slab *depot_new(struct thread *owner, size_t class_index);
 /* The same, only if more than least_bytes of it have their pages already. */
 struct slab *depot_new_touched(struct thread *owner, size_t class_index, size_t least_bytes);
-/* The same of granules that were the class's before. */
-struct slab *depot_new_again(struct thread *owner, size_t class_index);
 
 /* Gives an empty slab's granules back. */
 void depot_release(struct slab *slab);

@@ -256,21 +256,17 @@ static struct slab *take_partial(struct thread *thread, size_t class_index, bool
     return NULL;
 }
 
-/* The class's own spare slab that was emptied last: it needs no laying out. NULL: none. */
-static struct slab *find_own_spare(const struct thread *thread, size_t class_index) {
-    struct list_link *link = thread->spare[class_span(class_index)].first;
+/* The one emptied last, unless there is one of the class itself: that one needs no laying out, and
+ * its pages are touched as far as the class needs them. */
+static struct slab *find_spare(const struct thread *thread, size_t class_index) {
+    const struct list *spare = &thread->spare[class_span(class_index)];
+    struct list_link *link = spare->first;
     for (unsigned looks = 0; link != NULL && looks < SPARE_LOOKS; looks++, link = link->next) {
         if (slab_of(link)->class_index == class_index) {
             return slab_of(link);
         }
     }
-    return NULL;
-}
-
-/* The one emptied last. */
-static struct slab *find_spare(const struct thread *thread, size_t class_index) {
-    struct list_link *link = thread->spare[class_span(class_index)].first;
-    return link != NULL ? slab_of(link) : NULL;
+    return spare->first != NULL ? slab_of(spare->first) : NULL;
 }
 
 static struct slab *take_spare(struct thread *thread, size_t class_index, struct slab *slab) {
@@ -325,21 +321,8 @@ static struct slab *take_from_depot(struct thread *thread, size_t class_index) {
     return noted(thread, slab != NULL ? slab : depot_new(thread, class_index));
 }
 
-/* An empty one that was the class's before: its pages are touched as far as the class needs them,
- * and the others' as far as they do. */
-static struct slab *take_own_empty(struct thread *thread, size_t class_index) {
-    struct slab *spare = find_own_spare(thread, class_index);
-    if (spare != NULL || !page_heap_has_dirty()) {
-        return take_spare(thread, class_index, spare);
-    }
-    return noted(thread, depot_new_again(thread, class_index));
-}
-
 static struct slab *next_slab(struct thread *thread, size_t class_index) {
     struct slab *slab = take_partial(thread, class_index, false);
-    if (slab == NULL) {
-        slab = take_own_empty(thread, class_index);
-    }
     if (slab == NULL) {
         slab = take_spare(thread, class_index, find_spare(thread, class_index));
     }
@@ -369,8 +352,7 @@ static struct slab *replace_active(struct thread *thread, size_t class_index) {
 /* An empty slab with more of its pages than `slab` has; NULL. */
 static struct slab *take_fuller(struct thread *thread, const struct slab *slab) {
     size_t class_index = slab->class_index, touched = slab_touched_bytes(slab);
-    struct slab *spare = find_own_spare(thread, class_index);
-    spare = spare != NULL ? spare : find_spare(thread, class_index);
+    struct slab *spare = find_spare(thread, class_index);
     if (spare != NULL && slab_touched_bytes(spare) > touched) {
         return take_spare(thread, class_index, spare);
     }

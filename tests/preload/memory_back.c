@@ -211,32 +211,6 @@ static void *phases(void *argument) {
     return NULL;
 }
 
-#define MIXED_MIN_BYTES 1024
-#define MIXED_MAX_BYTES 32768
-
-/* Blocks of many sizes, the same in each phase: spans go to the use that they had. */
-static void *mixed_phases(void *argument) {
-    const struct scene *scene = argument;
-    prepare((MIXED_MIN_BYTES + MIXED_MAX_BYTES) / 2);
-    const struct random_source start = chance;
-    long first = 0;
-    for (int phase = 0; phase < PHASES; phase++) {
-        struct random_source sizes = start;
-        long before = faults();
-        for (size_t i = 0; i < block_count; i++) {
-            size_t more = random_below(&sizes, MIXED_MAX_BYTES - MIXED_MIN_BYTES + 1);
-            blocks[i] = malloc(MIXED_MIN_BYTES + more);
-            TEST_CHECK(blocks[i] != NULL);
-            memset(blocks[i], 1, MIXED_MIN_BYTES + more);
-        }
-        shrink(scene->order);
-        long taken = faults() - before;
-        first = phase == 0 ? taken : first;
-        TEST_CHECK(phase < 2 || taken <= first / (peak_bytes < 8 * MIB ? 20 : 11));
-    }
-    return NULL;
-}
-
 /* Nothing is left to give back afterwards, and malloc_trim says so. */
 static void *trim(void *argument) {
     const struct scene *scene = argument;
@@ -300,7 +274,6 @@ int main(void) {
         run_all(one_peak, sizes[i]);
         run_all(phases, sizes[i]);
     }
-    run_all(mixed_phases, 0);
     run_all(one_survivor, 5000);
     run_all(one_survivor, 100000);
     run_all(many_survivors, 1000);
@@ -310,7 +283,5 @@ int main(void) {
     run_all(trim, 5000);
     in_child(ended_thread, &(struct scene){1000, FIRST_FIRST}, false);
     in_child(ended_thread, &(struct scene){5000, FIRST_FIRST}, false);
-    peak_bytes = 4 * MIB;
-    run_all(mixed_phases, 0);
     return 0;
 }

@@ -68,8 +68,7 @@ static void spans(void) {
     EXPECT_AUDIT();
 }
 
-/* A run goes to its former use, however many pages others have; who wishes for no other gets none
- * else. */
+/* A run goes to its former use, however many pages others have. */
 static void former_use_first(void) {
     static const uint8_t use[] = {1, 2, 1, 2};
     static const size_t touched[] = {4, 16, 9, 12};
@@ -89,34 +88,6 @@ static void former_use_first(void) {
         CHILD_EXPECT(page_run_alloc_wish(&wish, &records[i], &again) == 0);
         CHILD_EXPECT(again.start == runs[order[i]].start);
     }
-    wish.only_use = true;
-    CHILD_EXPECT(page_run_alloc_wish(&wish, &records[3], &again) == -ENOENT);
-    wish.use = 2;
-    CHILD_EXPECT(page_run_alloc_wish(&wish, &records[3], &again) == 0);
-    CHILD_EXPECT(again.start == runs[3].start);
-    CHILD_EXPECT(page_run_alloc_wish(&wish, &records[3], &again) == -ENOENT);
-    EXPECT_AUDIT();
-}
-
-/* A short run is cut off a long one that is free if others have few pages, not while another has
- * nearly as many. */
-static void long_spans_stay_whole(void) {
-    struct page_run whole, beside, again;
-    CHILD_EXPECT(page_run_alloc(8, &records[0], &whole) == 0);
-    CHILD_EXPECT(page_run_alloc(1, &records[1], &beside) == 0);
-    CHILD_EXPECT(page_run_alloc(1, &records[2], &again) == 0);
-    page_run_free(&whole, &records[0]);
-    beside.touched_bytes = GRANULE_BYTES / 16;
-    page_run_free(&beside, &records[1]);
-    CHILD_EXPECT(page_run_alloc(1, &records[1], &again) == 0 && again.start == whole.start);
-    page_run_free(&again, &records[1]);
-    CHILD_EXPECT(page_run_alloc(8, &records[0], &again) == 0 && again.start == whole.start);
-    CHILD_EXPECT(page_run_alloc(1, &records[1], &again) == 0 && again.start == beside.start);
-    page_run_free(&whole, &records[0]);
-    beside.touched_bytes = GRANULE_BYTES / 16 * 11;
-    page_run_free(&beside, &records[1]);
-    CHILD_EXPECT(page_run_alloc(1, &records[1], &again) == 0 && again.start == beside.start);
-    CHILD_EXPECT(page_run_alloc(8, &records[0], &again) == 0 && again.start == whole.start);
     EXPECT_AUDIT();
 }
 
@@ -129,14 +100,12 @@ static void long_spans_stay_whole(void) {
 CHILD_TEST(most_pages_first)
 CHILD_TEST(spans)
 CHILD_TEST(former_use_first)
-CHILD_TEST(long_spans_stay_whole)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_most_pages_first),
         cmocka_unit_test(test_spans),
         cmocka_unit_test(test_former_use_first),
-        cmocka_unit_test(test_long_spans_stay_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
