@@ -49,8 +49,8 @@ function(add_preload_helpers folder)
 endfunction()
 
 # What is about figures and rules of the other profiles, or sets the options itself.
-set(not_hardened budget hardened helper_thread keepcost large_blocks locked_memory mallopt_effects
-    memory_back misuse perturbed)
+set(not_hardened budget hardened helper_thread keepcost large_blocks left_blocks locked_memory
+    mallopt_effects memory_back misuse perturbed)
 
 # The tree with debug checks runs the same programs under a name that tells.
 function(add_preload_tests)

@@ -35,14 +35,6 @@ static size_t unmap_cached(struct regions *regions, struct region *region) {
     return bytes;
 }
 
-static void leave_slot(struct regions *regions, struct region *region) {
-    if (region_state(region) == REGION_CACHED) {
-        unmap_cached(regions, region);
-    } else if (region_state(region) == REGION_LIVE) {
-        mapped_dissociate(region);
-    }
-}
-
 bool large_release(struct thread *thread) {
     bool any = thread->regions.cached_count != 0;
     for (size_t i = 0; i < REGION_SLOTS; i++) {
@@ -54,11 +46,21 @@ bool large_release(struct thread *thread) {
     return any;
 }
 
-void large_close(struct thread *thread) {
+size_t large_leave(struct thread *thread, size_t most_bytes) {
+    size_t kept_bytes = 0;
     for (size_t i = 0; i < REGION_SLOTS; i++) {
-        leave_slot(&thread->regions, &thread->regions.slots[i]);
+        struct region *region = &thread->regions.slots[i];
+        size_t bytes = region->dirty_bytes;
+        if (region_state(region) == REGION_LIVE) {
+            mapped_dissociate(region);
+        } else if (region_state(region) == REGION_CACHED && bytes != 0 &&
+                   bytes <= most_bytes - kept_bytes) {
+            kept_bytes += bytes;
+        } else if (region_state(region) == REGION_CACHED) {
+            unmap_cached(&thread->regions, region);
+        }
     }
-    thread->regions = (struct regions){.latest = 0};
+    return kept_bytes;
 }
 
 /* What it was doing to a slot may be half done: the table decides what is there. */

@@ -34,8 +34,10 @@ unsigned large_family_of(const void *memory);
 
 /* Unmaps what the thread caches. True when something was. Inside an operation. */
 bool large_release(struct thread *thread);
-/* The same, and forgets the live ones: they are nobody's then. */
-void large_close(struct thread *thread);
+/* The thread ends: its live ones are nobody's. Of those it caches it leaves what has pages, up to so
+ * many bytes, to whoever gets its record; the rest is unmapped. Returns what is left. Inside an
+ * operation. */
+size_t large_leave(struct thread *thread, size_t most_bytes);
 
 /* In a forked child, for a thread that is not there. */
 void large_abandon(struct thread *thread);

@@ -32,6 +32,7 @@ static bool give_back_slabs(struct thread *thread) {
 
 struct reclaimed thread_reclaim(struct thread *thread, size_t pad_bytes) {
     struct reclaimed reclaimed = empty_thread(thread);
+    reclaimed.pages |= thread_release_left();
     reclaimed.any |= depot_trim(thread);
     reclaimed.pages |= give_back_slabs(thread);
     reclaimed.pages |= page_heap_purge(0) != 0;

@@ -44,6 +44,12 @@ static pthread_key_t end_key;
 static bool has_end_key;
 static size_t attached_count;
 
+/* What ended threads had cached in large blocks, and what of it is still there: for a program that
+ * starts threads again and again, each with its buffers. Under list_lock. */
+static struct retention left;
+static size_t left_bytes;
+static size_t left_kept_bytes;
+
 struct thread *thread_first(void) {
     return __atomic_load_n(&thread_list, __ATOMIC_ACQUIRE);
 }
@@ -52,11 +58,36 @@ size_t thread_count(void) {
     return __atomic_load_n(&attached_count, __ATOMIC_RELAXED);
 }
 
+/* Puts so many bytes in an ending thread's account; as many may stay as threads that came later have
+ * had of it, and a quarter more. Returns how many of these. */
+static size_t note_left(struct thread *thread, size_t bytes) {
+    lock_take(&list_lock, LOCK_RANK_THREAD_LIST);
+    retention_look(&left, left_bytes, os_clock_ns());
+    size_t earned = retention_earned(&left), most = earned + earned / 4;
+    size_t room = most > left_kept_bytes ? most - left_kept_bytes : 0;
+    thread->left_bytes = bytes;
+    thread->left_kept_bytes = bytes < room ? bytes : room;
+    left_bytes += thread->left_bytes;
+    left_kept_bytes += thread->left_kept_bytes;
+    retention_note(&left, left_bytes);
+    lock_drop(&list_lock, LOCK_RANK_THREAD_LIST);
+    return thread->left_kept_bytes;
+}
+
+/* The record's new owner has what is left in it. Under the lock. */
+static void take_left(struct thread *thread) {
+    left_bytes -= thread->left_bytes;
+    left_kept_bytes -= thread->left_kept_bytes;
+    thread->left_bytes = thread->left_kept_bytes = 0;
+    retention_note(&left, left_bytes);
+}
+
 struct thread *thread_create(void) {
     lock_take(&list_lock, LOCK_RANK_THREAD_LIST);
     struct thread *thread = free_threads;
     if (thread != NULL) {
         free_threads = thread->next_free;
+        take_left(thread);
     }
     lock_drop(&list_lock, LOCK_RANK_THREAD_LIST);
     if (thread != NULL) {
@@ -77,6 +108,32 @@ static void keep_for_reuse(struct thread *thread) {
     thread->next_free = free_threads;
     free_threads = thread;
     lock_drop(&list_lock, LOCK_RANK_THREAD_LIST);
+}
+
+/* A record that is nobody's now, and has something; NULL. */
+static struct thread *take_with_left(void) {
+    lock_take(&list_lock, LOCK_RANK_THREAD_LIST);
+    struct thread **at = &free_threads;
+    while (*at != NULL && (*at)->left_kept_bytes == 0) {
+        at = &(*at)->next_free;
+    }
+    struct thread *thread = *at;
+    if (thread != NULL) {
+        *at = thread->next_free;
+        left_kept_bytes -= thread->left_kept_bytes;
+        thread->left_kept_bytes = 0;
+    }
+    lock_drop(&list_lock, LOCK_RANK_THREAD_LIST);
+    return thread;
+}
+
+bool thread_release_left(void) {
+    bool any = false;
+    for (struct thread *thread; (thread = take_with_left()) != NULL; any = true) {
+        large_release(thread);
+        keep_for_reuse(thread);
+    }
+    return any;
 }
 
 static struct arena *first_arena(void) {
@@ -213,7 +270,7 @@ void thread_detach(struct thread *thread) {
     }
     quarantine_flush(thread);
     remote_close(thread);
-    large_close(thread);
+    large_leave(thread, note_left(thread, thread->regions.level_bytes));
     operation_leave(&operation);
     thread_flush_medium(thread);
     close_lists(thread);
@@ -268,6 +325,8 @@ void thread_fork_child(void) {
     page_heap_fork_child();
     depot_fork_child(thread_own);
     free_threads = NULL;
+    left = (struct retention){.high_bytes = 0};
+    left_bytes = left_kept_bytes = 0;
     attached_count = 0;
     for (struct thread *thread = thread_list; thread != NULL; thread = thread->next) {
         if (thread == thread_own) {
@@ -286,6 +345,7 @@ void thread_fork_child(void) {
         thread->charge = NULL;
         thread->arena = NULL;
         thread->attached = 0;
+        thread->left_bytes = thread->left_kept_bytes = 0;
         thread->next_free = free_threads;
         free_threads = thread;
     }

@@ -84,6 +84,8 @@ struct thread {
     size_t raised_bytes;       /* by so much its caches may hold more than at first */
     size_t cache_turn;         /* of the last cache that was looked at in passing */
     int32_t cache_seen[SLAB_CLASSES]; /* its `until` then */
+    size_t left_bytes;      /* in large blocks that its last owner had cached at its end */
+    size_t left_kept_bytes; /* of that, still there */
 
     /* Written by others. */
     CACHE_ALIGNED struct slot *inbox; /* slots of ours that others freed, or REMOTE_CLOSED */
@@ -119,8 +121,11 @@ INLINE struct thread *thread_attach(void) {
 struct thread *thread_attach_bare(void);
 
 /* Empties a state's lists into the arenas, leaves its arena and keeps the record for another
- * thread. The calling thread becomes thread_gone if the state was its current one. */
+ * thread, with large blocks as far as threads have taken again what ended ones had. The calling
+ * thread becomes thread_gone if the state was its current one. */
 void thread_detach(struct thread *thread);
+/* Unmaps the large blocks that ended threads left. True when there were some. Inside an operation. */
+bool thread_release_left(void);
 
 /* A state that is not bound to the calling thread: a handle for thread_switch. NULL: no memory. */
 struct thread *thread_create(void);
