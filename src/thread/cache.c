@@ -9,7 +9,7 @@
 /* The limit of a cache at first and at most; what it takes from a slab of larger slots at once. */
 #define LIMIT_LEAST_BYTES ((size_t)8192)
 #define FILL_BYTES ((size_t)4096)
-#define LIMIT_LEAST_SLOTS ((size_t)8)
+#define LIMIT_LEAST_SLOTS ((size_t)16)
 #define LIMIT_MOST_BYTES ((size_t)128 * 1024)
 #define LIMIT_MOST_SLOTS ((size_t)512)
 /* By so much all limits together may be raised, shared by all threads. */
