@@ -151,8 +151,12 @@ static bool holds_much(const struct arena *arena, const struct chunk *chunk) {
 /* There is a surplus. */
 static struct sweep choose(struct arena *arena, struct chunk *chunk, bool walks) {
     struct sweep sweep = {NULL, 0};
-    bool was_top = chunk == arena->top; /* then it may go with its heap */
+    const struct heap *newest = arena->heap;
+    bool was_top = chunk == arena->top;
     trim_end(arena);
+    /* Top may have gone with its heap; and where one has, the chunk may have become top of the heap
+     * before, and gone with that. */
+    bool is_there = !was_top && arena->heap == newest;
     size_t surplus = surplus_of(arena);
     if (surplus == 0) {
         return sweep;
@@ -160,7 +164,7 @@ static struct sweep choose(struct arena *arena, struct chunk *chunk, bool walks)
     if (walks) {
         return walk_bins(arena, WALK_MIN_BYTES);
     }
-    if (!was_top && holds_much(arena, chunk)) {
+    if (is_there && holds_much(arena, chunk)) {
         take_out(arena, &sweep, chunk, surplus > DIRECT_MIN_BYTES ? surplus : DIRECT_MIN_BYTES);
     }
     return sweep;
