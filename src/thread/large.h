@@ -34,8 +34,8 @@ unsigned large_family_of(const void *memory);
 
 /* Unmaps what the thread caches. True when something was. Inside an operation. */
 bool large_release(struct thread *thread);
-/* The thread ends: its live ones are nobody's. Of those it caches it leaves what has pages, up to so
- * many bytes, to whoever gets its record; the rest is unmapped. Returns what is left. Inside an
+/* The thread ends: its live ones are nobody's. Of those it caches it leaves what has pages, up to
+ * so many bytes, to whoever gets its record; the rest is unmapped. Returns what is left. Inside an
  * operation. */
 size_t large_leave(struct thread *thread, size_t most_bytes);
 

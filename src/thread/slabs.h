@@ -18,8 +18,8 @@
  *
  * An allocation that finds its active slab used up carves more of it, if that touches no new page
  * or nothing else is there, collects what other threads freed, and else takes, in this order: the
- * fullest partial slab of the class, a spare slab that was of the class or the one emptied last (its
- * pages are resident and warm), one from the depot, a granule.
+ * fullest partial slab of the class, a spare slab that was of the class or the one emptied last
+ * (its pages are resident and warm), one from the depot, a granule.
  *
  * An active slab that comes to be empty stays active as long as the share of spare bytes allows,
  * and is idle: not watched until it is carved further. Where another class finds no spare slab, it

@@ -58,8 +58,8 @@ size_t thread_count(void) {
     return __atomic_load_n(&attached_count, __ATOMIC_RELAXED);
 }
 
-/* Puts so many bytes in an ending thread's account; as many may stay as threads that came later have
- * had of it, and a quarter more. Returns how many of these. */
+/* Puts so many bytes in an ending thread's account; as many may stay as threads that came later
+ * have had of it, and a quarter more. Returns how many of these. */
 static size_t note_left(struct thread *thread, size_t bytes) {
     lock_take(&list_lock, LOCK_RANK_THREAD_LIST);
     retention_look(&left, left_bytes, os_clock_ns());

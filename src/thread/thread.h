@@ -124,7 +124,8 @@ struct thread *thread_attach_bare(void);
  * thread, with large blocks as far as threads have taken again what ended ones had. The calling
  * thread becomes thread_gone if the state was its current one. */
 void thread_detach(struct thread *thread);
-/* Unmaps the large blocks that ended threads left. True when there were some. Inside an operation. */
+/* Unmaps the large blocks that ended threads left. True when there were some. Inside an
+ * operation. */
 bool thread_release_left(void);
 
 /* A state that is not bound to the calling thread: a handle for thread_switch. NULL: no memory. */
