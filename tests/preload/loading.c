@@ -85,24 +85,23 @@ static void run(const char *command, char *said, size_t bytes) {
     TEST_CHECK(pclose(pipe) == 0);
 }
 
-/* Libraries later in the list have their constructors run first. */
-static void test_before_our_constructor(void) {
+/* What echo says with two libraries preloaded, in this order. */
+static void expect_echo(const char *first, const char *second, const char *expected) {
     char command[8192];
     char said[100];
-    snprintf(command, sizeof command, "LD_PRELOAD='%s %s' /bin/echo -n 'program '",
-             getenv("LD_PRELOAD"), helper("lib_early.so"));
+    snprintf(command, sizeof command, "LD_PRELOAD='%s %s' /bin/echo -n 'program '", first, second);
     run(command, said, sizeof said);
-    TEST_CHECK(strcmp(said, "early program late ") == 0);
+    TEST_CHECK(strcmp(said, expected) == 0);
+}
+
+/* Libraries later in the list have their constructors run first. */
+static void test_before_our_constructor(void) {
+    expect_echo(getenv("LD_PRELOAD"), helper("lib_early.so"), "early program late ");
 }
 
 /* One handler around fork, registered once, however often the library is entered. */
 static void test_registered_once(void) {
-    char command[8192];
-    char said[100];
-    snprintf(command, sizeof command, "LD_PRELOAD='%s %s' /bin/echo -n 'program '",
-             helper("lib_atfork.so"), getenv("LD_PRELOAD"));
-    run(command, said, sizeof said);
-    TEST_CHECK(strcmp(said, "program registered 1 time(s)\n") == 0);
+    expect_echo(helper("lib_atfork.so"), getenv("LD_PRELOAD"), "program registered 1 time(s)\n");
 }
 
 /* The auditor has a libc of its own, and is there before us. */
