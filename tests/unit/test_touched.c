@@ -16,20 +16,29 @@ static struct { _Alignas(PAGE_RECORD_ALIGNMENT) uint64_t word; } records[5];
 
 #define EXPECT_AUDIT() CHILD_EXPECT(page_heap_audit() == NULL)
 
+/* Four free runs of a granule, none beside another, so many sixteenths of each touched, by such
+ * uses. */
+static void free_four(struct page_run *runs, const size_t *touched, const uint8_t *use) {
+    struct page_run between;
+    for (size_t i = 0; i < 4; i++) {
+        CHILD_EXPECT(page_run_alloc(1, &records[i], &runs[i]) == 0);
+        CHILD_EXPECT(page_run_alloc(1, &records[4], &between) == 0);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        runs[i].touched_bytes = touched[i] * (GRANULE_BYTES / 16);
+        runs[i].use = use[i];
+        page_run_free(&runs[i], &records[i]);
+    }
+    EXPECT_AUDIT();
+}
+
 /* Of free runs that were touched to different ends the fullest is handed out first, and one that
  * has too little only to those who take any. */
 static void most_pages_first(void) {
     static const size_t touched[] = {3, 16, 9, 1};
-    struct page_run runs[4], between[4], again;
-    for (size_t i = 0; i < 4; i++) {
-        CHILD_EXPECT(page_run_alloc(1, &records[i], &runs[i]) == 0);
-        CHILD_EXPECT(page_run_alloc(1, &records[4], &between[i]) == 0);
-    }
-    for (size_t i = 0; i < 4; i++) {
-        runs[i].touched_bytes = touched[i] * (GRANULE_BYTES / 16);
-        page_run_free(&runs[i], &records[i]);
-    }
-    EXPECT_AUDIT();
+    static const uint8_t use[4] = {0};
+    struct page_run runs[4], again;
+    free_four(runs, touched, use);
     static const size_t order[] = {1, 2, 0};
     for (size_t i = 0; i < 3; i++) {
         CHILD_EXPECT(page_run_alloc(1, &records[i], &again) == 0);
@@ -73,16 +82,8 @@ static void former_use_first(void) {
     static const uint8_t use[] = {1, 2, 1, 2};
     static const size_t touched[] = {4, 16, 9, 12};
     static const size_t order[] = {2, 0, 1}; /* for use 1 */
-    struct page_run runs[4], between[4], again;
-    for (size_t i = 0; i < 4; i++) {
-        CHILD_EXPECT(page_run_alloc(1, &records[i], &runs[i]) == 0);
-        CHILD_EXPECT(page_run_alloc(1, &records[4], &between[i]) == 0);
-    }
-    for (size_t i = 0; i < 4; i++) {
-        runs[i].touched_bytes = touched[i] * (GRANULE_BYTES / 16);
-        runs[i].use = use[i];
-        page_run_free(&runs[i], &records[i]);
-    }
+    struct page_run runs[4], again;
+    free_four(runs, touched, use);
     struct page_wish wish = {.granules = 1, .use = 1};
     for (size_t i = 0; i < 3; i++) {
         CHILD_EXPECT(page_run_alloc_wish(&wish, &records[i], &again) == 0);
